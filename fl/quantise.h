@@ -1,0 +1,60 @@
+/* fl/quantise.h - real vectors to small non-negative integers and back.
+ *
+ * Client: reject non-finite; L2 clip to clip_norm; multiply by weight/max_weight; coordinate clip
+ * to [-R, R]; s = 2R/(2^b - 1); q = floor((x + R)/s + u), u uniform in [0, 1) (or 1/2 without
+ * stochastic rounding): an integer in [0, 2^b - 1].
+ * Decode: mean = (sum q - |U| * R/s) * s * max_weight / (summed weight). Unbiased apart from the
+ * clips; the clipped fraction is reported. (Names and formulas: docs/PROTOCOL.md "Quantiser".)
+ * Secret: delta, q, weight. Floating point is not claimed constant time; there is no branch or
+ * index on a value. */
+#ifndef VS_FL_QUANTISE_H
+#define VS_FL_QUANTISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct vs_quantiser {
+    double clip_norm;      /* L2 bound of an update, > 0, finite; 0 = no L2 clip */
+    double clipping_range; /* R, > 0, finite */
+    uint32_t bits;         /* b, 1..32 */
+    uint64_t max_weight;   /* 1..2^48: the largest weight (number of examples) of one client */
+    bool stochastic_rounding;
+} vs_quantiser;
+
+/* VS_ERR_LIMIT and a message naming the field (clip_norm, clipping_range, quantization_bits,
+ * max_weight). */
+VS_MUST_CHECK vs_err vs_quantiser_check(const vs_quantiser *q, vs_diag *diag);
+
+/* How one update is scaled: made once per update from its norm and weight. */
+typedef struct vs_quantise_scale {
+    double factor; /* L2 clip and weight/max_weight in one */
+    double norm;   /* L2 norm before clipping */
+    bool norm_clipped;
+} vs_quantise_scale;
+
+/* Scans delta[len]. VS_ERR_MALFORMED naming the first non-finite coordinate; VS_ERR_LIMIT when
+ * weight is 0 or above max_weight. */
+VS_MUST_CHECK vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q,
+                                      const double *delta, size_t len, uint64_t weight,
+                                      vs_diag *diag);
+
+/* Quantise count coordinates; rnd holds count uniform 64-bit words (ignored without stochastic
+ * rounding, may then be NULL). Returns how many coordinates were clipped to +-R. out may not
+ * alias delta. */
+size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale *scale,
+                   const double *delta, const uint64_t *rnd, size_t count);
+
+/* Digits of the weight in base 2^bits, lowest first; n_digits as vs_weight_digits says. */
+void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits);
+/* Recombine summed digits. VS_ERR_LIMIT on overflow of 64 bits. */
+VS_MUST_CHECK vs_err vs_dequantise_weight(uint64_t *weight_sum, const uint64_t *digit_sums,
+                                          uint32_t n_digits, uint32_t bits);
+
+/* mean[count] from sums[count] of n_clients clients and the summed weight (> 0). */
+void vs_dequantise(double *mean, const vs_quantiser *q, const uint64_t *sums, size_t count,
+                   uint32_t n_clients, uint64_t weight_sum);
+
+#endif /* VS_FL_QUANTISE_H */
