@@ -1,0 +1,39 @@
+/* net/edge.h - the one place that speaks nng: sockets in, events out.
+ *
+ * A listener (REP with a fixed number of contexts: that bounds memory and is the backpressure) and
+ * a REQ socket per peer, all asynchronous; everything that happens is put into one bounded queue
+ * that the role's thread takes from. NNG_OPT_RECVMAXSZ is set on every socket. */
+#ifndef VS_NET_EDGE_H
+#define VS_NET_EDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "net/step.h"
+
+typedef struct vs_edge vs_edge;
+
+/* listen_address NULL for a pure client. Errors are clear and final: "tcp://127.0.0.1:7101: cannot
+ * listen: Address in use". max_inflight: requests held at once (1..256). */
+VS_MUST_CHECK vs_err vs_edge_new(vs_edge **out, const char *listen_address, uint32_t max_inflight,
+                                 vs_diag *diag);
+void vs_edge_free(vs_edge *edge);
+/* Tell where a peer is. It is dialled when first needed and redialled in the background. */
+VS_MUST_CHECK vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer, const char *address,
+                                      vs_diag *diag);
+
+/* Wait up to timeout_ms for the next event. VS_ERR_TIMEOUT if none came. event->msg stays valid
+ * until the next call. */
+VS_MUST_CHECK vs_err vs_edge_wait(vs_edge *edge, vs_event *event, uint32_t timeout_ms);
+/* Send everything in the box and clear it. A peer that cannot be reached gives LOST later. */
+VS_MUST_CHECK vs_err vs_edge_flush(vs_edge *edge, vs_outbox *box, vs_diag *diag);
+/* Wake vs_edge_wait from a signal handler's flag checker: async-signal-safe. */
+void vs_edge_wake(vs_edge *edge);
+
+/* One request to one address, waiting for its reply; for short commands. The reply's bytes are
+ * appended to *reply. Errors: VS_ERR_TIMEOUT, VS_ERR_IO with a message naming the address. */
+VS_MUST_CHECK vs_err vs_edge_call(const char *address, const vs_buf *request, uint32_t timeout_ms,
+                                  vs_buf *reply, vs_diag *diag);
+
+#endif /* VS_NET_EDGE_H */

@@ -1,0 +1,83 @@
+/* net/federation.h - the federation file: the contract that every party follows.
+ *
+ * JSON; federation_id = SHA-256 of the exact bytes of the file, so nobody can change a word of it
+ * unseen. Errors name file, line and rule:
+ * "federation.json: line 12: num_shares 4 is below reconstruction_threshold 5". */
+#ifndef VS_NET_FEDERATION_H
+#define VS_NET_FEDERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "fl/quantise.h"
+#include "ledger/note.h"
+#include "ledger/policy.h"
+#include "mpc/params.h"
+
+#define VS_FEDERATION_FILE_MAX 131072u /* bytes */
+#define VS_ADDRESS_MAX 255u            /* chars of an address such as tcp://127.0.0.1:7101 */
+
+typedef struct vs_fed_party {
+    char name[VS_NOTE_NAME_MAX + 1];
+    vs_h32 key; /* Ed25519 identity */
+    char address[VS_ADDRESS_MAX + 1];
+} vs_fed_party;
+
+typedef struct vs_fed_shareholder {
+    vs_fed_party party;
+    vs_note_key cosigner_key;
+} vs_fed_shareholder;
+
+typedef struct vs_federation {
+    vs_h32 id;   /* SHA-256 of file */
+    vs_buf file; /* the exact bytes, owned */
+    char name[VS_NOTE_NAME_MAX + 1];
+    char origin[VS_NOTE_NAME_MAX + 1]; /* of the log */
+    bool demo;           /* clients may leave their quantised updates in a folder: for demos only */
+    bool public_results; /* results and sum shares are served to everyone */
+    vs_committee committee; /* num_shares, privacy_threshold, packing, margin */
+    uint32_t max_clients;   /* N */
+    uint32_t min_clients;
+    double max_missing; /* a shareholder that misses more of the clients leaves the certificate,
+                           0.05 */
+    double min_cover;   /* a set must cover this part of a voter's own list, 0.8 */
+    uint32_t round_timeout_s;  /* collection at most this long */
+    uint32_t answer_timeout_s; /* everything after collection at most this long */
+    vs_quantiser quantiser;    /* quantization_bits, clip_norm, clipping_range, max_weight,
+                                  stochastic_rounding */
+    char admin_name[VS_NOTE_NAME_MAX + 1];
+    vs_h32 admin_key; /* enrols clients, opens and cancels rounds */
+    vs_fed_party aggregator;
+    vs_note_key log_key;
+    vs_fed_shareholder shareholder[VS_SHAREHOLDERS_MAX]; /* [j-1] is shareholder j */
+    vs_policy policy;                                    /* log key, cosigner keys, quorum q */
+} vs_federation;
+
+/* Read and check everything. On VS_OK the caller owns *out (vs_federation_free). */
+VS_MUST_CHECK vs_err vs_federation_load(vs_federation **out, const char *path, vs_diag *diag);
+/* The same from bytes; name is for messages. */
+VS_MUST_CHECK vs_err vs_federation_parse(vs_federation **out, const uint8_t *bytes, size_t len,
+                                         const char *name, vs_diag *diag);
+void vs_federation_free(vs_federation *fed);
+/* Append the file's text for a filled-in struct (id, file, policy ignored), readable JSON with one
+ * member per line. What it writes, parse accepts, or it returns the rule that is broken. */
+VS_MUST_CHECK vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag);
+
+/* What the federation survives, for `federation show`. */
+typedef struct vs_tolerance {
+    uint32_t colluders;       /* t */
+    uint32_t lost_before_set; /* n - max(q, r + margin) */
+    uint32_t lost_after_set;  /* n - max(q, r + margin): answers, and cosignatures of the result */
+    uint32_t liars_detected;  /* wrong sum shares that cannot pass unseen */
+    uint32_t liars_corrected; /* wrong sum shares with which the result is still certain, all
+                                 answering */
+    double upload_factor;     /* field elements sent per packed element: (n - t) / k */
+} vs_tolerance;
+vs_tolerance vs_federation_tolerance(const vs_committee *c);
+
+/* Index of the shareholder with this identity key, 0 if none. */
+uint32_t vs_federation_shareholder(const vs_federation *fed, const vs_h32 *key);
+
+#endif /* VS_NET_FEDERATION_H */

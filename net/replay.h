@@ -1,0 +1,78 @@
+/* net/replay.h - the rules of the log, entry by entry: the same code for shareholders that cosign
+ * and for auditors.
+ *
+ * Feed every envelope in order. Each is checked alone (DSSE signature by the right key, payload,
+ * origin, federation) and against what came before: `federation` first; rounds without gaps; one
+ * `open`, at most one `set`, `set` before every `answer`, q valid votes by distinct shareholders of
+ * `open`, min_clients <= count <= N; every answer by its shareholder, once, naming this set, never
+ * after its `closed`; `result` or `abort` last; `prev` as docs/LEDGER.md says; and a `result` is
+ * recomputed from the sum shares. */
+#ifndef VS_NET_REPLAY_H
+#define VS_NET_REPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "net/federation.h"
+#include "net/result.h"
+#include "net/round.h"
+
+typedef enum vs_replay_phase {
+    VS_REPLAY_OPEN = 1, /* open logged */
+    VS_REPLAY_SET,      /* set logged */
+    VS_REPLAY_RESULT,   /* finished */
+    VS_REPLAY_ABORT,
+} vs_replay_phase;
+
+/* What the log says of one round. */
+typedef struct vs_round_view {
+    vs_round round; /* from open */
+    vs_replay_phase phase;
+    vs_entry_set set;
+    vs_h32 set_leaf;
+    uint64_t set_index; /* log index of the set entry */
+    uint32_t n_answers;
+    uint32_t answer_index[VS_SHAREHOLDERS_MAX]; /* ascending j */
+    vs_h32 answer_hash[VS_SHAREHOLDERS_MAX];
+    bool closed[VS_SHAREHOLDERS_MAX + 1]; /* by j */
+    uint32_t n_closed;
+    vs_entry_result result;
+    vs_entry_abort abort;
+} vs_round_view;
+
+/* Reads blobs by name (SHA-256): sum shares and records. read gives VS_ERR_STATE when the blob is
+ * not there. The callee need not check the hash: replay does. */
+typedef struct vs_blob_source {
+    vs_err (*size)(void *ctx, const vs_h32 *name, uint64_t *bytes);
+    vs_err (*read)(void *ctx, const vs_h32 *name, uint64_t offset, uint8_t *out, size_t len);
+    void *ctx;
+} vs_blob_source;
+
+typedef struct vs_replay vs_replay;
+
+/* fed is borrowed and must outlive the replay. blobs->read is used for `set` records (skipped when
+ * check_records is false: a shareholder voted on them already) and for results. */
+VS_MUST_CHECK vs_err vs_replay_new(vs_replay **out, const vs_federation *fed,
+                                   const vs_blob_source *blobs, bool check_records);
+void vs_replay_free(vs_replay *rp);
+
+/* Next entry. VS_OK: accepted. VS_ERR_PROOF / MALFORMED / STATE: refused, replay unchanged, diag
+ * says which rule ("entry 12: answer of shareholder 3 names another set"). VS_ERR_IO etc. pass up.
+ */
+VS_MUST_CHECK vs_err vs_replay_entry(vs_replay *rp, const uint8_t *envelope, size_t len,
+                                     vs_diag *diag);
+
+uint64_t vs_replay_size(const vs_replay *rp);
+void vs_replay_root(const vs_replay *rp, vs_h32 *root);
+/* Leaf hash of the federation's previous result or abort (or its federation entry). */
+void vs_replay_prev(const vs_replay *rp, vs_h32 *prev);
+uint64_t vs_replay_last_round(const vs_replay *rp); /* 0 if none */
+/* The newest round (round == last_round) or NULL; older rounds keep only what the rules need. */
+const vs_round_view *vs_replay_round(const vs_replay *rp, uint64_t round);
+
+/* Provisional entries: save before a batch, restore if the checkpoint does not match. */
+VS_MUST_CHECK vs_err vs_replay_clone(vs_replay **out, const vs_replay *rp);
+
+#endif /* VS_NET_REPLAY_H */

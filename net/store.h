@@ -1,0 +1,66 @@
+/* net/store.h - where a role keeps what must survive it.
+ *
+ * Three kinds of state: keyed values (atomic durable batches), blobs (large files, durable after
+ * blob_sync), secrets (one small file each outside the database, erasable). The daemon uses
+ * net/store_disk.h; tests use net/store_mem.h, which can also drop what was not synced. */
+#ifndef VS_NET_STORE_H
+#define VS_NET_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+typedef struct vs_store_item {
+    const char *key;   /* ASCII, at most 200 chars, such as "round/00000007/open" */
+    const void *value; /* NULL deletes */
+    size_t len;
+} vs_store_item;
+
+typedef vs_err (*vs_store_visit)(void *ctx, const char *key, const uint8_t *value, size_t len);
+
+/* Every error is of the machine (VS_ERR_IO, VS_ERR_NOMEM): the role passes it up and the process
+ * stops; state on disk stays as it was after the last successful call. */
+typedef struct vs_store_ops {
+    /* All items or none, durable on return. */
+    vs_err (*put)(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag);
+    vs_err (*get)(void *ctx, const char *key, vs_buf *out, bool *found, vs_diag *diag);
+    /* Keys with this prefix in byte order. */
+    vs_err (*scan)(void *ctx, const char *prefix, vs_store_visit visit, void *visit_ctx,
+                   vs_diag *diag);
+    /* Blobs: name is a key-like path ("7/upload/<hex>"). write extends the file as needed. */
+    vs_err (*blob_write)(void *ctx, const char *name, uint64_t offset, const void *data, size_t len,
+                         vs_diag *diag);
+    vs_err (*blob_sync)(void *ctx, const char *name, vs_diag *diag);
+    /* Append up to len bytes from offset to *out (fewer at the end). Missing blob: found false. */
+    vs_err (*blob_read)(void *ctx, const char *name, uint64_t offset, size_t len, vs_buf *out,
+                        bool *found, vs_diag *diag);
+    vs_err (*blob_size)(void *ctx, const char *name, uint64_t *size, bool *found, vs_diag *diag);
+    vs_err (*blob_remove)(void *ctx, const char *name, vs_diag *diag); /* missing is VS_OK */
+    vs_err (*secret_put)(void *ctx, const char *name, const uint8_t *data, size_t len,
+                         vs_diag *diag);
+    vs_err (*secret_get)(void *ctx, const char *name, vs_buf *out, bool *found, vs_diag *diag);
+    vs_err (*secret_erase)(void *ctx, const char *name, vs_diag *diag); /* missing is VS_OK */
+} vs_store_ops;
+
+typedef struct vs_store {
+    const vs_store_ops *ops;
+    void *ctx;
+} vs_store;
+
+/* DIR (made if needed, mode 0700): state.db (ledger/db.h), blobs/, secrets/ (0600). */
+VS_MUST_CHECK vs_err vs_store_disk_open(vs_store *out, const char *dir, vs_diag *diag);
+void vs_store_disk_close(vs_store *store);
+
+/* In memory, for tests and simulation. */
+VS_MUST_CHECK vs_err vs_store_mem_open(vs_store *out);
+/* Forget every blob byte written since its last blob_sync, as a power cut does. */
+void vs_store_mem_power_cut(vs_store *store);
+/* Make the k-th call from now that changes something fail with VS_ERR_IO (0 = never). */
+void vs_store_mem_fail_at(vs_store *store, uint64_t k);
+uint64_t vs_store_mem_calls(const vs_store *store); /* calls so far that change something */
+void vs_store_mem_close(vs_store *store);
+
+#endif /* VS_NET_STORE_H */
