@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #define VS_NPY_DIMS_MAX 8u
+#define VS_NPY_HEADER_MAX 10000u /* bytes of the text header; numpy's own limit */
 
 typedef struct vs_npy {
     double *data; /* owned; n values */
@@ -22,12 +23,14 @@ typedef struct vs_npy {
 
 /* Read at most max_n values. On VS_OK the caller owns *out (vs_npy_free), else it is zero. */
 VS_MUST_CHECK vs_err vs_npy_read(vs_npy *out, const char *path, size_t max_n, vs_diag *diag);
-/* The same from memory; name is for messages. */
+/* The same from memory; name is for messages. Values may be non-finite (vs_quantise_scan
+ * refuses those). Errors: VS_ERR_MALFORMED, VS_ERR_LIMIT, VS_ERR_NOMEM. */
 VS_MUST_CHECK vs_err vs_npy_parse(vs_npy *out, const uint8_t *bytes, size_t len, const char *name,
                                   size_t max_n, vs_diag *diag);
 void vs_npy_free(vs_npy *npy); /* wipes: an update is secret */
 
-/* Write float64, durable and atomic (base/file.h). */
+/* Write float64, durable and atomic (base/file.h), readable by the owner only. 1 to
+ * VS_NPY_DIMS_MAX dimensions; data holds their product. */
 VS_MUST_CHECK vs_err vs_npy_write(const char *path, const double *data, const size_t *dims,
                                   uint32_t n_dims, vs_diag *diag);
 

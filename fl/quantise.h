@@ -16,9 +16,14 @@
 
 #include "base/err.h"
 
+#define VS_QUANTISE_REAL_MIN 1e-100 /* of clip_norm and clipping_range: far from over- */
+#define VS_QUANTISE_REAL_MAX 1e100  /* and underflow in every formula here */
+#define VS_QUANTISE_BITS_MAX 32u
+#define VS_QUANTISE_WEIGHT_MAX (UINT64_C(1) << 48) /* examples of one client */
+
 typedef struct vs_quantiser {
-    double clip_norm;      /* L2 bound of an update, > 0, finite; 0 = no L2 clip */
-    double clipping_range; /* R, > 0, finite */
+    double clip_norm;      /* L2 bound of an update; 0 = no L2 clip */
+    double clipping_range; /* R > 0: coordinates are clipped to [-R, R] */
     uint32_t bits;         /* b, 1..32 */
     uint64_t max_weight;   /* 1..2^48: the largest weight (number of examples) of one client */
     bool stochastic_rounding;
@@ -31,7 +36,7 @@ VS_MUST_CHECK vs_err vs_quantiser_check(const vs_quantiser *q, vs_diag *diag);
 /* How one update is scaled: made once per update from its norm and weight. */
 typedef struct vs_quantise_scale {
     double factor; /* L2 clip and weight/max_weight in one */
-    double norm;   /* L2 norm before clipping */
+    double norm;   /* L2 norm before clipping; finite also where its square is not */
     bool norm_clipped;
 } vs_quantise_scale;
 
@@ -47,13 +52,15 @@ VS_MUST_CHECK vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser
 size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale *scale,
                    const double *delta, const uint64_t *rnd, size_t count);
 
-/* Digits of the weight in base 2^bits, lowest first; n_digits as vs_weight_digits says. */
+/* Digits of the weight in base 2^bits, lowest first; n_digits as vs_weight_digits says (a
+ * weight that needs more is a caller bug). */
 void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits);
 /* Recombine summed digits. VS_ERR_LIMIT on overflow of 64 bits. */
 VS_MUST_CHECK vs_err vs_dequantise_weight(uint64_t *weight_sum, const uint64_t *digit_sums,
                                           uint32_t n_digits, uint32_t bits);
 
-/* mean[count] from sums[count] of n_clients clients and the summed weight (> 0). */
+/* mean[count] from sums[count] of n_clients clients and the summed weight (> 0). Exact integer
+ * arithmetic until one last rounding; the caller has checked sums <= n_clients * (2^b - 1). */
 void vs_dequantise(double *mean, const vs_quantiser *q, const uint64_t *sums, size_t count,
                    uint32_t n_clients, uint64_t weight_sum);
 

@@ -1,0 +1,167 @@
+#include "fl/quantise.h"
+
+#include <float.h>
+#include <math.h>
+
+static uint64_t levels_of(uint32_t bits)
+{
+    return (UINT64_C(1) << bits) - 1;
+}
+
+static bool in_range(double x)
+{
+    return x >= VS_QUANTISE_REAL_MIN && x <= VS_QUANTISE_REAL_MAX; /* false for NaN */
+}
+
+vs_err vs_quantiser_check(const vs_quantiser *q, vs_diag *diag)
+{
+    VS_ASSERT(q != NULL);
+    if (q->clip_norm != 0.0 && !in_range(q->clip_norm)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "clip_norm is %g: must be 0 (off) or between %g and %g",
+                       q->clip_norm, VS_QUANTISE_REAL_MIN, VS_QUANTISE_REAL_MAX);
+    }
+    if (!in_range(q->clipping_range)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "clipping_range is %g: must be between %g and %g",
+                       q->clipping_range, VS_QUANTISE_REAL_MIN, VS_QUANTISE_REAL_MAX);
+    }
+    if (q->bits < 1 || q->bits > VS_QUANTISE_BITS_MAX) {
+        return vs_fail(diag, VS_ERR_LIMIT, "quantization_bits is %u: must be 1 to %u", q->bits,
+                       VS_QUANTISE_BITS_MAX);
+    }
+    if (q->max_weight < 1 || q->max_weight > VS_QUANTISE_WEIGHT_MAX) {
+        return vs_fail(diag, VS_ERR_LIMIT, "max_weight is %llu: must be 1 to 2^48",
+                       (unsigned long long)q->max_weight);
+    }
+    return VS_OK;
+}
+
+/* Largest |x|, and whether any x is NaN or infinite; reads every coordinate either way. */
+static double largest(bool *finite, const double *x, size_t len)
+{
+    double max = 0.0;
+    unsigned bad = 0;
+    for (size_t i = 0; i < len; i++) {
+        double a = fabs(x[i]);
+        bad |= !(a <= DBL_MAX);
+        max = a > max ? a : max;
+    }
+    *finite = bad == 0;
+    return max;
+}
+
+/* L2 norm, scaled by a power of two first so that no square over- or underflows. */
+static double norm_of(const double *x, size_t len, double max)
+{
+    int exponent;
+    double sum = 0.0;
+    if (max == 0.0) return 0.0;
+    (void)frexp(max, &exponent);
+    if (exponent < -1000) exponent = -1000; /* 2^-exponent stays finite */
+    double scale = ldexp(1.0, -exponent);
+    for (size_t i = 0; i < len; i++) {
+        double y = x[i] * scale;
+        sum += y * y;
+    }
+    double norm = ldexp(sqrt(sum), exponent);
+    return norm < DBL_MAX ? norm : DBL_MAX;
+}
+
+static vs_err name_non_finite(const double *delta, size_t len, vs_diag *diag)
+{
+    size_t i = 0;
+    while (i < len && isfinite(delta[i])) i++;
+    VS_ASSERT(i < len);
+    return vs_fail(diag, VS_ERR_MALFORMED, "the update is not finite: coordinate %zu of %zu is %s",
+                   i, len, isnan(delta[i]) ? "NaN" : "infinite");
+}
+
+vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const double *delta,
+                        size_t len, uint64_t weight, vs_diag *diag)
+{
+    VS_ASSERT(out != NULL && q != NULL && (delta != NULL || len == 0));
+    VS_ASSERT(vs_quantiser_check(q, NULL) == VS_OK);
+    *out = (vs_quantise_scale){0};
+    if (weight == 0) {
+        return vs_fail(diag, VS_ERR_LIMIT, "the weight is 0: a client needs at least one example");
+    }
+    if (weight > q->max_weight) {
+        return vs_fail(diag, VS_ERR_LIMIT, "the weight is above max_weight = %llu",
+                       (unsigned long long)q->max_weight);
+    }
+    bool finite;
+    double max = largest(&finite, delta, len);
+    if (!finite) return name_non_finite(delta, len, diag); /* a verdict may show in the time */
+
+    double norm = norm_of(delta, len, max);
+    bool clipped = (q->clip_norm > 0.0) & (norm > q->clip_norm);
+    double shrink = clipped ? q->clip_norm / norm : 1.0;
+    out->factor = shrink * ((double)weight / (double)q->max_weight);
+    out->norm = norm;
+    out->norm_clipped = clipped;
+    return VS_OK;
+}
+
+size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale *scale,
+                   const double *delta, const uint64_t *rnd, size_t count)
+{
+    VS_ASSERT(q != NULL && scale != NULL && q->bits >= 1 && q->bits <= VS_QUANTISE_BITS_MAX);
+    VS_ASSERT((out != NULL && delta != NULL) || count == 0);
+    VS_ASSERT(rnd != NULL || !q->stochastic_rounding || count == 0);
+    const double range = q->clipping_range;
+    const double width = 2.0 * range;
+    const int64_t levels = (int64_t)levels_of(q->bits);
+    const bool stochastic = q->stochastic_rounding; /* public */
+    size_t n_clipped = 0;
+    for (size_t i = 0; i < count; i++) {
+        double x = delta[i] * scale->factor;
+        double u = stochastic ? (double)(int64_t)(rnd[i] >> 11) * 0x1p-53 : 0.5;
+        n_clipped += (size_t)((x > range) | (x < -range));
+        x = x > range ? range : x;
+        x = x < -range ? -range : x;
+        /* (x + R)/s with s = 2R/levels; in this order -R gives 0 and +R gives levels exactly. */
+        double y = (x + range) / width * (double)levels;
+        int64_t v = (int64_t)(y + u);                 /* floor: y + u >= 0 */
+        out[i] = (uint32_t)(v > levels ? levels : v); /* levels + u may round up */
+    }
+    return n_clipped;
+}
+
+void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits)
+{
+    VS_ASSERT(digits != NULL && bits >= 1 && bits <= VS_QUANTISE_BITS_MAX);
+    for (uint32_t i = 0; i < n_digits; i++) {
+        digits[i] = (uint32_t)(weight & levels_of(bits));
+        weight >>= bits;
+    }
+    VS_ASSERT(weight == 0);
+}
+
+vs_err vs_dequantise_weight(uint64_t *weight_sum, const uint64_t *digit_sums, uint32_t n_digits,
+                            uint32_t bits)
+{
+    VS_ASSERT(weight_sum != NULL && (digit_sums != NULL || n_digits == 0));
+    VS_ASSERT(bits >= 1 && bits <= VS_QUANTISE_BITS_MAX);
+    uint64_t sum = 0;
+    *weight_sum = 0;
+    for (uint32_t i = 0; i < n_digits; i++) {
+        uint64_t shift = (uint64_t)bits * i;
+        uint64_t d = digit_sums[i];
+        if (d == 0) continue; /* sums are public */
+        if (shift >= 64 || (shift > 0 && d >> (64 - shift) != 0)) return VS_ERR_LIMIT;
+        if (__builtin_add_overflow(sum, d << shift, &sum)) return VS_ERR_LIMIT;
+    }
+    *weight_sum = sum;
+    return VS_OK;
+}
+
+void vs_dequantise(double *mean, const vs_quantiser *q, const uint64_t *sums, size_t count,
+                   uint32_t n_clients, uint64_t weight_sum)
+{
+    VS_ASSERT(q != NULL && ((mean != NULL && sums != NULL) || count == 0));
+    VS_ASSERT(q->bits >= 1 && q->bits <= VS_QUANTISE_BITS_MAX && weight_sum > 0);
+    const uint64_t levels = levels_of(q->bits);
+    const uint64_t offset = n_clients * levels; /* 2 |U| R/s: R/s is levels/2, maybe half-odd */
+    const double half_step = q->clipping_range / (double)levels; /* s/2 */
+    const double unit = half_step * ((double)q->max_weight / (double)weight_sum);
+    for (size_t i = 0; i < count; i++) mean[i] = (double)(int64_t)(2 * sums[i] - offset) * unit;
+}

@@ -1,0 +1,331 @@
+#include <float.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "fl/quantise.h"
+#include "tests/support.h"
+
+static vs_quantiser quantiser(double range, uint32_t bits, bool stochastic)
+{
+    return (vs_quantiser){.clip_norm = 0.0,
+                          .clipping_range = range,
+                          .bits = bits,
+                          .max_weight = 1,
+                          .stochastic_rounding = stochastic};
+}
+
+static const vs_quantise_scale UNIT = {.factor = 1.0, .norm = 0.0, .norm_clipped = false};
+
+static vs_quantise_scale scan(const vs_quantiser *q, const double *x, size_t n, uint64_t weight)
+{
+    vs_quantise_scale scale;
+    vs_diag diag = {0};
+    cr_assert_eq(vs_quantise_scan(&scale, q, x, n, weight, &diag), VS_OK, "%s", diag.text);
+    return scale;
+}
+
+static uint64_t levels_of(uint32_t bits)
+{
+    return (UINT64_C(1) << bits) - 1;
+}
+
+/* Uniform in [-1, 1). */
+static double uniform(uint64_t seed, uint64_t i)
+{
+    return (double)(vs_test_u64(seed, i) >> 11) * 0x1p-52 - 1.0;
+}
+
+Test(quantise, check_names_the_field)
+{
+    const vs_quantiser good = quantiser(0.5, 16, true);
+    const double bad_reals[] = {-1.0, NAN, INFINITY, -INFINITY, 1e-200, 1e200};
+    vs_diag diag;
+    vs_quantiser q = good;
+    cr_expect_eq(vs_quantiser_check(&q, &diag), VS_OK);
+    for (size_t i = 0; i < 6; i++) {
+        q = good;
+        q.clip_norm = bad_reals[i];
+        cr_expect_eq(vs_quantiser_check(&q, &diag), VS_ERR_LIMIT);
+        cr_expect_not_null(strstr(diag.text, "clip_norm"));
+        q = good;
+        q.clipping_range = bad_reals[i];
+        cr_expect_eq(vs_quantiser_check(&q, &diag), VS_ERR_LIMIT);
+        cr_expect_not_null(strstr(diag.text, "clipping_range"));
+    }
+    q = good;
+    q.clipping_range = 0.0;
+    cr_expect_eq(vs_quantiser_check(&q, NULL), VS_ERR_LIMIT);
+    for (uint32_t bits = 0; bits <= 40; bits++) {
+        q = good;
+        q.bits = bits;
+        bool ok = bits >= 1 && bits <= 32;
+        cr_expect_eq(vs_quantiser_check(&q, &diag), ok ? VS_OK : VS_ERR_LIMIT);
+        if (!ok) cr_expect_not_null(strstr(diag.text, "quantization_bits"));
+    }
+    q = good;
+    q.max_weight = 0;
+    cr_expect_eq(vs_quantiser_check(&q, &diag), VS_ERR_LIMIT);
+    q.max_weight = (UINT64_C(1) << 48) + 1;
+    cr_expect_eq(vs_quantiser_check(&q, &diag), VS_ERR_LIMIT);
+    cr_expect_not_null(strstr(diag.text, "max_weight"));
+    q.max_weight--;
+    cr_expect_eq(vs_quantiser_check(&q, &diag), VS_OK);
+}
+
+/* Exactly at +-R, whatever the rounding word: the ends of the integer range, not clipped. */
+Test(quantise, ends_of_the_range_are_exact)
+{
+    const double ranges[] = {0.5, 0.1, 1.0 / 3.0, 8.0, 1e-100, 1e100, 0.7071067811865476};
+    const uint64_t words[] = {0, 1, UINT64_C(1) << 63, UINT64_MAX - 1, UINT64_MAX};
+    for (size_t r = 0; r < sizeof ranges / sizeof ranges[0]; r++) {
+        for (uint32_t bits = 1; bits <= 32; bits++) {
+            vs_quantiser q = quantiser(ranges[r], bits, true);
+            for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
+                const double x[] = {-ranges[r], ranges[r]};
+                const uint64_t rnd[] = {words[w], words[w]};
+                uint32_t out[2];
+                cr_assert_eq(vs_quantise(out, &q, &UNIT, x, rnd, 2), 0);
+                cr_assert_eq(out[0], 0, "range %g bits %u word %zu", ranges[r], bits, w);
+                cr_assert_eq(out[1], levels_of(bits), "range %g bits %u word %zu", ranges[r], bits,
+                             w);
+            }
+        }
+    }
+}
+
+Test(quantise, clips_and_counts_what_lies_outside)
+{
+    vs_quantiser q = quantiser(0.5, 8, false);
+    const double x[] = {
+        nextafter(0.5, 1.0), nextafter(-0.5, -1.0), 0.5, -0.5, DBL_MAX, -DBL_MAX, 0.25, 0.0};
+    uint32_t out[8];
+    cr_expect_eq(vs_quantise(out, &q, &UNIT, x, NULL, 8), 4);
+    const uint32_t want[] = {255, 0, 255, 0, 255, 0, 191, 128};
+    for (size_t i = 0; i < 8; i++) cr_expect_eq(out[i], want[i], "%zu: %u", i, out[i]);
+}
+
+/* One client, one coordinate at a time: within a step (stochastic) or half a step. */
+Test(quantise, round_trip_error_is_bounded_at_every_width)
+{
+    enum { N = 500 };
+    for (uint32_t bits = 1; bits <= 32; bits++) {
+        for (int stochastic = 0; stochastic <= 1; stochastic++) {
+            vs_quantiser q = quantiser(0.5, bits, stochastic != 0);
+            double step = 1.0 / (double)levels_of(bits);
+            for (uint64_t i = 0; i < N; i++) {
+                double x = 0.5 * uniform(bits, i);
+                uint64_t rnd = vs_test_u64(bits + 100, i);
+                uint32_t out;
+                double back;
+                cr_assert_eq(vs_quantise(&out, &q, &UNIT, &x, &rnd, 1), 0);
+                cr_assert_leq(out, levels_of(bits));
+                uint64_t sum = out;
+                vs_dequantise(&back, &q, &sum, 1, 1, 1);
+                double bound = (stochastic != 0 ? 1.0 : 0.5) * step * (1 + 1e-6);
+                cr_assert_leq(fabs(back - x), bound, "bits %u: %.17g -> %.17g", bits, x, back);
+            }
+        }
+    }
+}
+
+/* The mean over many rounding words comes back: 6 standard errors of a step's rounding. */
+Test(quantise, stochastic_rounding_is_unbiased)
+{
+    enum { DRAWS = 20000 };
+    const double xs[] = {-0.4999, -0.3, -0.001, 0.0, 0.1, 0.123456, 0.4999};
+    const uint32_t widths[] = {1, 2, 4, 8, 16};
+    for (size_t b = 0; b < 5; b++) {
+        vs_quantiser q = quantiser(0.5, widths[b], true);
+        double step = 1.0 / (double)levels_of(widths[b]);
+        for (size_t k = 0; k < 7; k++) {
+            uint64_t sum = 0;
+            double mean;
+            for (uint64_t i = 0; i < DRAWS; i++) {
+                uint64_t rnd = vs_test_u64(b * 7 + k, i);
+                uint32_t out;
+                (void)vs_quantise(&out, &q, &UNIT, &xs[k], &rnd, 1);
+                sum += out;
+            }
+            vs_dequantise(&mean, &q, &sum, 1, DRAWS, DRAWS);
+            cr_expect_leq(fabs(mean - xs[k]), 6 * 0.5 * step / sqrt(DRAWS), "bits %u x %g mean %g",
+                          widths[b], xs[k], mean);
+        }
+    }
+}
+
+Test(quantise, without_stochastic_rounding_is_deterministic)
+{
+    vs_quantiser q = quantiser(0.5, 12, false);
+    for (uint64_t i = 0; i < 200; i++) {
+        double x = 0.6 * uniform(3, i);
+        uint64_t rnd = vs_test_u64(4, i);
+        uint32_t a;
+        uint32_t b;
+        (void)vs_quantise(&a, &q, &UNIT, &x, NULL, 1);
+        (void)vs_quantise(&b, &q, &UNIT, &x, &rnd, 1);
+        cr_expect_eq(a, b);
+    }
+}
+
+/* Weighted mean of several clients, as the aggregator decodes it. */
+Test(quantise, decodes_the_weighted_mean)
+{
+    enum { N_CLIENTS = 5, DIM = 64 };
+    const uint64_t weights[N_CLIENTS] = {1, 100, 600, 600, 37};
+    vs_quantiser q = quantiser(0.5, 20, true);
+    q.max_weight = 600;
+    uint64_t sums[DIM] = {0};
+    double want[DIM] = {0};
+    double mean[DIM];
+    uint64_t weight_sum = 0;
+    for (uint64_t c = 0; c < N_CLIENTS; c++) {
+        double x[DIM];
+        uint64_t rnd[DIM];
+        uint32_t out[DIM];
+        for (uint64_t i = 0; i < DIM; i++) x[i] = 0.4 * uniform(c, i);
+        vs_test_bytes(rnd, sizeof rnd, c);
+        vs_quantise_scale scale = scan(&q, x, DIM, weights[c]);
+        cr_assert_eq(vs_quantise(out, &q, &scale, x, rnd, DIM), 0);
+        for (size_t i = 0; i < DIM; i++) {
+            sums[i] += out[i];
+            want[i] += (double)weights[c] * x[i];
+        }
+        weight_sum += weights[c];
+    }
+    vs_dequantise(mean, &q, sums, DIM, N_CLIENTS, weight_sum);
+    double step = 1.0 / (double)levels_of(20);
+    double bound = N_CLIENTS * step * 600.0 / (double)weight_sum;
+    for (size_t i = 0; i < DIM; i++) {
+        cr_expect_leq(fabs(mean[i] - want[i] / (double)weight_sum), bound, "coordinate %zu", i);
+    }
+}
+
+/* The extreme sums of the widest parameter set neither wrap nor lose their sign. */
+Test(quantise, decodes_extreme_sums)
+{
+    vs_quantiser q = quantiser(0.5, 32, false);
+    const uint32_t n = UINT32_C(1) << 28;
+    const uint64_t top = levels_of(32) * n;
+    const uint64_t sums[] = {0, top, top / 2};
+    double mean[3];
+    vs_dequantise(mean, &q, sums, 3, n, n);
+    cr_expect_float_eq(mean[0], -0.5, 1e-15);
+    cr_expect_float_eq(mean[1], 0.5, 1e-15);
+    cr_expect_float_eq(mean[2], 0.0, 1e-15);
+}
+
+Test(quantise, scan_clips_the_norm_and_applies_the_weight)
+{
+    const double x[] = {3.0, 0.0, -4.0};
+    vs_quantiser q = quantiser(0.5, 16, true);
+    q.max_weight = 10;
+    vs_quantise_scale s = scan(&q, x, 3, 5);
+    cr_expect_float_eq(s.norm, 5.0, 1e-15);
+    cr_expect_float_eq(s.factor, 0.5, 1e-15);
+    cr_expect_not(s.norm_clipped);
+
+    q.clip_norm = 5.0;
+    cr_expect_not(scan(&q, x, 3, 10).norm_clipped);
+    q.clip_norm = 1.0;
+    s = scan(&q, x, 3, 5);
+    cr_expect(s.norm_clipped);
+    cr_expect_float_eq(s.factor, 0.1, 1e-15);
+    cr_expect_eq(scan(&q, x, 0, 5).norm, 0.0);
+}
+
+Test(quantise, norm_does_not_overflow_or_vanish)
+{
+    const double huge[] = {1e200, -1e200, 1e200, 1e200};
+    const double tiny[] = {3e-310, 4e-310};
+    const double largest[] = {DBL_MAX, DBL_MAX};
+    vs_quantiser q = quantiser(0.5, 16, true);
+    q.clip_norm = 1.0;
+    vs_quantise_scale s = scan(&q, huge, 4, 1);
+    cr_expect_float_eq(s.norm / 2e200, 1.0, 1e-12);
+    cr_expect_float_eq(s.factor * 2e200, 1.0, 1e-12);
+    cr_expect_float_eq(scan(&q, tiny, 2, 1).norm / 5e-310, 1.0, 1e-9);
+    s = scan(&q, largest, 2, 1);
+    cr_expect(isfinite(s.norm) && s.norm_clipped && isfinite(s.factor));
+}
+
+Test(quantise, refuses_non_finite_values_by_index)
+{
+    const double bad[] = {NAN, INFINITY, -INFINITY};
+    vs_quantiser q = quantiser(0.5, 16, true);
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t at = 0; at < 5; at++) {
+            double x[5] = {1, 2, 3, 4, 5};
+            char want[40];
+            vs_diag diag;
+            vs_quantise_scale s;
+            x[at] = bad[k];
+            (void)snprintf(want, sizeof want, "coordinate %zu of 5 is %s", at,
+                           k == 0 ? "NaN" : "infinite");
+            cr_expect_eq(vs_quantise_scan(&s, &q, x, 5, 1, &diag), VS_ERR_MALFORMED);
+            cr_expect_not_null(strstr(diag.text, want), "%s", diag.text);
+            cr_expect_eq(s.factor, 0.0);
+        }
+    }
+}
+
+Test(quantise, refuses_weights_out_of_range)
+{
+    const double x[] = {1.0};
+    vs_quantiser q = quantiser(0.5, 16, true);
+    vs_quantise_scale s;
+    q.max_weight = 600;
+    cr_expect_eq(vs_quantise_scan(&s, &q, x, 1, 0, NULL), VS_ERR_LIMIT);
+    cr_expect_eq(vs_quantise_scan(&s, &q, x, 1, 601, NULL), VS_ERR_LIMIT);
+    cr_expect_eq(vs_quantise_scan(&s, &q, x, 1, 600, NULL), VS_OK);
+}
+
+/* Every width: digits of summed weights recombine, one client or many. */
+Test(quantise, weight_digits_recombine_at_every_width)
+{
+    const uint64_t weights[] = {1, 600, 65535, 65536, (UINT64_C(1) << 48) - 1, UINT64_C(1) << 48};
+    for (uint32_t bits = 1; bits <= 32; bits++) {
+        uint32_t n_digits = (49 + bits - 1) / bits;
+        uint64_t sums[49] = {0};
+        uint64_t want = 0;
+        uint64_t got;
+        for (size_t k = 0; k < sizeof weights / sizeof weights[0]; k++) {
+            uint32_t digits[49];
+            vs_quantise_weight(digits, n_digits, weights[k], bits);
+            for (uint32_t i = 0; i < n_digits; i++) {
+                cr_assert_leq(digits[i], levels_of(bits));
+                sums[i] += digits[i];
+            }
+            want += weights[k];
+        }
+        cr_assert_eq(vs_dequantise_weight(&got, sums, n_digits, bits), VS_OK);
+        cr_assert_eq(got, want, "bits %u", bits);
+    }
+}
+
+Test(quantise, weight_sum_overflow_is_refused)
+{
+    uint64_t got = 1;
+    const uint64_t carry[] = {UINT64_MAX, 1};
+    cr_expect_eq(vs_dequantise_weight(&got, carry, 2, 16), VS_ERR_LIMIT);
+    cr_expect_eq(got, 0);
+    const uint64_t shifted_out[] = {0, UINT64_C(1) << 48};
+    cr_expect_eq(vs_dequantise_weight(&got, shifted_out, 2, 16), VS_ERR_LIMIT);
+    const uint64_t beyond[] = {0, 0, 1};
+    cr_expect_eq(vs_dequantise_weight(&got, beyond, 3, 32), VS_ERR_LIMIT);
+    const uint64_t zero_beyond[] = {5, 0, 0};
+    cr_expect_eq(vs_dequantise_weight(&got, zero_beyond, 3, 32), VS_OK);
+    cr_expect_eq(got, 5);
+    const uint64_t full[] = {UINT32_MAX, UINT32_MAX};
+    cr_expect_eq(vs_dequantise_weight(&got, full, 2, 32), VS_OK);
+    cr_expect_eq(got, UINT64_MAX);
+}
+
+Test(quantise, weight_with_too_few_digits_is_a_caller_bug, .signal = SIGABRT)
+{
+    uint32_t digits[2];
+    vs_quantise_weight(digits, 2, 65536, 8);
+}
