@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 enum { PATH_BYTES = 4096 };
 
 static vs_err io_fail(vs_diag *diag, const char *path, const char *doing)
@@ -29,8 +31,8 @@ vs_err vs_file_read(vs_buf *out, const char *path, size_t max_len, vs_diag *diag
     vs_err err = VS_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return io_fail(diag, path, "open");
+    uint8_t block[16384];
     for (;;) {
-        uint8_t block[16384];
         ssize_t got = read(fd, block, sizeof block);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) err = io_fail(diag, path, "read");
@@ -47,6 +49,7 @@ vs_err vs_file_read(vs_buf *out, const char *path, size_t max_len, vs_diag *diag
         }
     }
     (void)close(fd);
+    sodium_memzero(block, sizeof block); /* key files come through here */
     if (err != VS_OK) out->len = before;
     return err;
 }

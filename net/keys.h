@@ -4,7 +4,7 @@
  * bytes}; the public file beside it (.pub) {"veilsum_public_key": 1, "name", "identity": base64
  * Ed25519, "log": vkey, "cosigner": vkey}. One key per role: each Ed25519 seed is BLAKE2b-256(key =
  * master seed, "veilsum/v1 key" || 0x00 || role || 0x00), role "identity", "log" or "cosigner". The
- * note keys carry `name`. */
+ * note keys carry `name`, which has no quote, backslash or control character. */
 #ifndef VS_NET_KEYS_H
 #define VS_NET_KEYS_H
 
@@ -33,12 +33,19 @@ typedef struct vs_keys {
 
 VS_MUST_CHECK vs_err vs_keys_generate(vs_keys **out, const char *name, const vs_rng *rng,
                                       vs_diag *diag);
+/* The same from a master seed that the caller has (and wipes). */
+VS_MUST_CHECK vs_err vs_keys_from_seed(vs_keys **out, const char *name, const uint8_t seed[32],
+                                       vs_diag *diag);
 /* Write PATH (0600, never over an existing file) and PATH with .key replaced by .pub, or .pub
  * appended. */
 VS_MUST_CHECK vs_err vs_keys_save(const vs_keys *keys, const char *path, vs_diag *diag);
+/* Refuses a file that others may read. */
 VS_MUST_CHECK vs_err vs_keys_load(vs_keys **out, const char *path, vs_diag *diag);
 void vs_keys_free(vs_keys *keys);
 VS_MUST_CHECK vs_err vs_public_keys_load(vs_public_keys *out, const char *path, vs_diag *diag);
+/* The same from bytes; name is for messages. */
+VS_MUST_CHECK vs_err vs_public_keys_parse(vs_public_keys *out, const uint8_t *bytes, size_t len,
+                                          const char *name, vs_diag *diag);
 
 /* Ed25519 over exact bytes. verify: VS_ERR_PROOF. */
 void vs_sign(uint8_t sig[64], const void *msg, size_t len, const uint8_t seed[32]);
@@ -56,5 +63,9 @@ VS_MUST_CHECK vs_err vs_enrolment_save(const char *path, const vs_h32 *federatio
                                        vs_diag *diag);
 VS_MUST_CHECK vs_err vs_enrolment_load(const char *path, vs_h32 *federation_id, vs_h32 *client_key,
                                        uint8_t sig[64], vs_diag *diag);
+/* The same from bytes; name is for messages. The signature is not checked here. */
+VS_MUST_CHECK vs_err vs_enrolment_parse(vs_h32 *federation_id, vs_h32 *client_key, uint8_t sig[64],
+                                        const uint8_t *bytes, size_t len, const char *name,
+                                        vs_diag *diag);
 
 #endif /* VS_NET_KEYS_H */
