@@ -32,7 +32,7 @@ typedef struct vs_header {
 
 VS_MUST_CHECK vs_err vs_header_encode(vs_buf *out, const vs_header *h);
 VS_MUST_CHECK vs_err vs_header_decode(vs_header *out, const uint8_t *bytes, size_t len);
-void vs_header_derive(vs_header *h); /* pseudonym, ctx, commit_root from the other fields */
+void vs_header_derive(vs_header *h); /* fills the derived fields from the others */
 size_t vs_header_len(uint32_t count);
 
 /* Trailer bytes for W (r values). */
