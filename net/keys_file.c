@@ -69,8 +69,8 @@ vs_err vs_keys_save(const vs_keys *keys, const char *path, vs_diag *diag)
     if (err != VS_OK) goto cleanup;
     err = vs_file_create_durable(pub_path, pub.p, pub.len, 0644, diag);
     if (err != VS_OK) { /* nobody has used this key yet: leave no half of a pair */
-        vs_diag ignored;
-        (void)vs_file_erase(path, &ignored);
+        vs_err erased = vs_file_erase(path, NULL);
+        if (erased != VS_OK) vs_diag_prefix(diag, "%s: could not be removed again", path);
     }
 cleanup:
     vs_buf_free(&pub);
