@@ -50,7 +50,8 @@ typedef struct vs_federation {
     char admin_name[VS_NOTE_NAME_MAX + 1];
     vs_h32 admin_key; /* enrols clients, opens and cancels rounds */
     vs_fed_party aggregator;
-    vs_note_key log_key;
+    vs_note_key log_key; /* its name is origin: sign checkpoints with this key and the aggregator's
+                            vs_keys.log_seed, not with its vs_keys.pub.log */
     vs_fed_shareholder shareholder[VS_SHAREHOLDERS_MAX]; /* [j-1] is shareholder j */
     vs_policy policy;                                    /* log key, cosigner keys, quorum q */
 } vs_federation;
@@ -76,6 +77,10 @@ typedef struct vs_tolerance {
     double upload_factor;     /* field elements sent per packed element: (n - t) / k */
 } vs_tolerance;
 vs_tolerance vs_federation_tolerance(const vs_committee *c);
+
+/* tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH or inproc://NAME. VS_ERR_MALFORMED and what is
+ * wrong with it: "address \"tcp://host\": has no port". */
+VS_MUST_CHECK vs_err vs_address_check(const char *address, vs_diag *diag);
 
 /* Index of the shareholder with this identity key, 0 if none. */
 uint32_t vs_federation_shareholder(const vs_federation *fed, const vs_h32 *key);

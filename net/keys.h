@@ -18,7 +18,8 @@
 typedef struct vs_public_keys {
     char name[VS_NOTE_NAME_MAX + 1];
     vs_h32 identity;      /* Ed25519: signs envelopes, votes, receipts, round keys, control */
-    vs_note_key log;      /* type 0x01: signs checkpoints (aggregator) */
+    vs_note_key log;      /* type 0x01: signs checkpoints (aggregator). A federation names this
+                             key by its origin: use vs_federation.log_key, with our log_seed */
     vs_note_key cosigner; /* type 0x04: cosigns checkpoints (shareholder) */
 } vs_public_keys;
 
