@@ -19,6 +19,8 @@
 #define VS_FE_BYTES 8u
 #define VS_FE_P ((UINT64_C(1) << VS_FIELD_BITS) - 1)
 
+__extension__ typedef unsigned __int128 vs_u128; /* ISO C has no such type; gcc and clang do */
+
 typedef struct vs_fe {
     uint64_t v; /* canonical: v < VS_FE_P */
 } vs_fe;
@@ -48,7 +50,7 @@ static inline vs_fe vs_fe_neg(vs_fe a)
 }
 
 /* Any 128-bit product of two values below 2^61 (2^VS_FIELD_BITS) to canonical: fold twice. */
-static inline vs_fe vs_fe_reduce_wide(unsigned __int128 x)
+static inline vs_fe vs_fe_reduce_wide(vs_u128 x)
 {
     uint64_t folded = (uint64_t)(x & VS_FE_P) + (uint64_t)(x >> VS_FIELD_BITS);
     return vs_fe_reduce_once(folded);
@@ -57,7 +59,7 @@ static inline vs_fe vs_fe_reduce_wide(unsigned __int128 x)
 static inline vs_fe vs_fe_mul(vs_fe a, vs_fe b)
 {
     VS_VERIFY_CHECK(a.v < VS_FE_P && b.v < VS_FE_P);
-    return vs_fe_reduce_wide((unsigned __int128)a.v * b.v);
+    return vs_fe_reduce_wide((vs_u128)a.v * b.v);
 }
 
 /* The integer v mod p, any v. */

@@ -25,7 +25,8 @@ void vs_sharing_free(vs_sharing *s);
 /* Share cols columns.
  *   secrets[i], i < k:      row of secret i+1, cols elements
  *   seed_shares[j], j < t:  row of shareholder j+1 (its PRG expansion), cols elements
- *   out[j], j < n-t:        row of shareholder t+1+j, cols elements, must not alias an input */
+ *   out[j], j < n-t:        row of shareholder t+1+j, cols elements, must not alias an input;
+ *                           NULL: this shareholder takes no part, its row is not computed */
 void vs_share_columns(const vs_sharing *s, vs_fe *const *out, const vs_fe *const *secrets,
                       const vs_fe *const *seed_shares, size_t cols);
 
