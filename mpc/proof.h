@@ -11,13 +11,22 @@
 
 #include "mpc/field.h"
 
-/* Running value of one share vector. Secret: everything but position. */
+/* sum over i of rho^(i+1) x[i], over elements fed in order in any pieces. rho is public. */
+#define VS_POWER_TABLE 64u
+typedef struct vs_power_sum {
+    vs_fe2 sum;                   /* of the elements so far */
+    vs_fe2 power;                 /* rho^(elements so far) */
+    vs_fe2 table[VS_POWER_TABLE]; /* rho^1, rho^2, ... */
+} vs_power_sum;
+void vs_power_sum_start(vs_power_sum *s, vs_fe2 rho);
+void vs_power_sum_update(vs_power_sum *s, const vs_fe *x, size_t count);
+
+/* Running value of one share vector. Secret: everything but rho and position. */
 typedef struct vs_proof_acc {
-    vs_fe2 rho;
-    vs_fe2 power; /* rho^(position+1) */
-    vs_fe2 sum;
-    uint32_t position; /* columns seen */
-    uint32_t columns;  /* M; M + 2 elements in all */
+    vs_power_sum weighted; /* columns 0..M-1 */
+    vs_fe2 mask;           /* columns M, M+1 */
+    uint32_t position;     /* columns seen */
+    uint32_t columns;      /* M; M + 2 elements in all */
 } vs_proof_acc;
 
 void vs_proof_start(vs_proof_acc *acc, vs_fe2 rho, uint32_t columns);
@@ -26,7 +35,8 @@ void vs_proof_update(vs_proof_acc *acc, const vs_fe *x, size_t count);
 /* W(j) of this vector; all M + 2 elements must have been fed (VS_ASSERT). Wipes acc. */
 vs_fe2 vs_proof_final(vs_proof_acc *acc);
 
-/* W at x = j from its values at 1..r (Lagrange over consecutive points). Public data. */
+/* W at x = j from its values at 1..r (extrapolation over consecutive
+ * points), 1 <= j <= 128. Public data. */
 vs_fe2 vs_proof_eval(const vs_fe2 *w, uint32_t r, uint32_t j);
 
 #endif /* VS_MPC_PROOF_H */
