@@ -1,0 +1,28 @@
+#include "net/store.h"
+
+#include <string.h>
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+/* Bounded before it is read: the name may come from far away. */
+vs_err vs_store_check_name(const char *name, vs_diag *diag)
+{
+    size_t len = strnlen(name, VS_STORE_NAME_MAX + 1);
+    bool ok = len >= 1 && len <= VS_STORE_NAME_MAX;
+    char before = '/';
+    for (size_t i = 0; ok && i < len; i++) {
+        ok = name[i] == '/' ? before != '/' : is_name_char(name[i]);
+        if (before == '/' && name[i] == '.') ok = false;
+        before = name[i];
+    }
+    if (ok && before != '/') return VS_OK;
+    return vs_fail(
+        diag, VS_ERR_LIMIT,
+        "store: '%.64s' is not a name: parts of letters, digits, '.', '_', '-' joined by "
+        "'/', at most %u chars",
+        name, VS_STORE_NAME_MAX);
+}
