@@ -18,6 +18,7 @@
 
 #define VS_ENTRY_SHAREHOLDERS_MAX 128u           /* shareholder indices are 1..128 */
 #define VS_ENTRY_DETAIL_MAX 200u                 /* bytes of an abort's detail */
+#define VS_ENTRY_CLIENTS_MAX 32768u              /* clients of one round */
 #define VS_ENTRY_TIME_MAX UINT64_C(253402300799) /* unix seconds: the end of the year 9999 */
 #define VS_ENTRY_INT_MAX ((uint64_t)INT64_MAX)   /* largest integer of a payload */
 

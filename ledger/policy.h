@@ -4,6 +4,7 @@
 #ifndef VS_LEDGER_POLICY_H
 #define VS_LEDGER_POLICY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,9 @@ VS_MUST_CHECK vs_err vs_policy_check(const vs_policy *policy, vs_diag *diag);
 /* Who signed one checkpoint. */
 typedef struct vs_policy_result {
     vs_checkpoint checkpoint;
-    uint32_t n_cosigned;                        /* distinct cosigners that verified */
-    uint64_t cosigned[VS_POLICY_COSIGNERS_MAX]; /* time by cosigner position, 0 if none */
+    uint32_t n_cosigned;                      /* distinct cosigners that verified */
+    bool cosigned[VS_POLICY_COSIGNERS_MAX];   /* by position in policy.cosigner */
+    uint64_t time_s[VS_POLICY_COSIGNERS_MAX]; /* when, unix seconds; 0: no statement on time */
 } vs_policy_result;
 
 /* Verify a checkpoint note: origin equals the log key's name, signed by the log key, cosigned by
