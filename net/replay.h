@@ -6,7 +6,8 @@
  * `open`, at most one `set`, `set` before every `answer`, q valid votes by distinct shareholders of
  * `open`, min_clients <= count <= N; every answer by its shareholder, once, naming this set, never
  * after its `closed`; `result` or `abort` last; `prev` as docs/LEDGER.md says; and a `result` is
- * recomputed from the sum shares. */
+ * recomputed from the sum shares. sum_blob of a result is the SHA-256 of its L sums as u64,
+ * little-endian; a logged answer that it names no blob for counts as an erasure. */
 #ifndef VS_NET_REPLAY_H
 #define VS_NET_REPLAY_H
 
@@ -58,11 +59,16 @@ VS_MUST_CHECK vs_err vs_replay_new(vs_replay **out, const vs_federation *fed,
                                    const vs_blob_source *blobs, bool check_records);
 void vs_replay_free(vs_replay *rp);
 
-/* Next entry. VS_OK: accepted. VS_ERR_PROOF / MALFORMED / STATE: refused, replay unchanged, diag
- * says which rule ("entry 12: answer of shareholder 3 names another set"). VS_ERR_IO etc. pass up.
- */
+/* Next entry. VS_OK: accepted. Otherwise the replay is unchanged and diag says why ("entry 12:
+ * answer of shareholder 3 names another set"): VS_ERR_MALFORMED it does not decode, VS_ERR_PROOF it
+ * breaks a rule, VS_ERR_STATE a blob that it needs is not here (yet). VS_ERR_IO etc. pass up. */
 VS_MUST_CHECK vs_err vs_replay_entry(vs_replay *rp, const uint8_t *envelope, size_t len,
                                      vs_diag *diag);
+
+/* While trusted, entries are ones that this party checked before and kept in its own store: only
+ * the state is rebuilt, without signatures, votes, records and results. The caller compares the
+ * root with the one it kept. */
+void vs_replay_set_trusted(vs_replay *rp, bool trusted);
 
 uint64_t vs_replay_size(const vs_replay *rp);
 void vs_replay_root(const vs_replay *rp, vs_h32 *root);
