@@ -1,0 +1,225 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "net/federation_json.h"
+
+enum { PATH_CHARS = 64, IPC_PATH_MAX = 107 }; /* sun_path of a Unix socket, without its zero */
+
+/* --- addresses ---------------------------------------------------------------------------------
+ */
+
+static bool is_host_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+}
+
+/* NULL, or what is wrong. */
+static const char *check_host(const char *host, size_t len)
+{
+    if (len == 0) return "has no host";
+    bool v6 = host[0] == '[';
+    if (v6 && (len < 4 || host[len - 1] != ']')) return "has an IPv6 address without ]";
+    for (size_t i = v6 ? 1 : 0; i < (v6 ? len - 1 : len); i++) {
+        bool hex = strchr("0123456789abcdefABCDEF:.", host[i]) != NULL;
+        if (v6 ? !hex : !is_host_char(host[i])) return "has a character that no host name has";
+    }
+    return NULL;
+}
+
+static const char *check_port(const char *port)
+{
+    unsigned value = 0;
+    size_t len = strlen(port);
+    if (len < 1 || len > 5 || port[0] == '0') return "needs a port from 1 to 65535";
+    for (size_t i = 0; i < len; i++) {
+        if (port[i] < '0' || port[i] > '9') return "needs a port from 1 to 65535";
+        value = value * 10 + (unsigned)(port[i] - '0');
+    }
+    return value <= 65535 ? NULL : "needs a port from 1 to 65535";
+}
+
+static const char *check_host_port(const char *rest)
+{
+    const char *colon = strrchr(rest, ':');
+    const char *bracket = strrchr(rest, ']');
+    if (colon == NULL || (bracket != NULL && bracket > colon)) return "has no port";
+    const char *wrong = check_host(rest, (size_t)(colon - rest));
+    return wrong != NULL ? wrong : check_port(colon + 1);
+}
+
+vs_err vs_address_check(const char *address, vs_diag *diag)
+{
+    static const struct {
+        const char *scheme;
+        bool has_port;
+        size_t max;
+    } kinds[] = {{"tcp://", true, VS_ADDRESS_MAX},
+                 {"tls+tcp://", true, VS_ADDRESS_MAX},
+                 {"ipc://", false, sizeof "ipc://" - 1 + IPC_PATH_MAX},
+                 {"inproc://", false, 127}};
+    const char *wrong = "must start with tcp://, tls+tcp://, ipc:// or inproc://";
+    size_t len = strlen(address);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t scheme_len = strlen(kinds[i].scheme);
+        if (strncmp(address, kinds[i].scheme, scheme_len) != 0) continue;
+        wrong = NULL;
+        if (len > kinds[i].max) wrong = "is too long";
+        if (len == scheme_len) wrong = kinds[i].has_port ? "has no host" : "has no name";
+        if (wrong == NULL && kinds[i].has_port) wrong = check_host_port(address + scheme_len);
+    }
+    for (size_t i = 0; wrong == NULL && i < len; i++) {
+        if ((unsigned char)address[i] <= 0x20 || address[i] == 0x7f) wrong = "has a space in it";
+    }
+    if (wrong == NULL) return VS_OK;
+    return vs_fail(diag, VS_ERR_MALFORMED, "address \"%.100s\": %s", address, wrong);
+}
+
+/* --- numbers -----------------------------------------------------------------------------------
+ */
+
+static uint32_t ceil_log2(uint32_t v)
+{
+    uint32_t bits = 0;
+    while ((UINT64_C(1) << bits) < v) bits++;
+    return bits;
+}
+
+static vs_err check_numbers(const vs_federation *fed, const vs_fed_text *text)
+{
+    if (fed->min_clients > fed->max_clients) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "min_clients",
+                          "min_clients %u is above max_clients %u", fed->min_clients,
+                          fed->max_clients);
+    }
+    if (!(fed->max_missing >= 0 && fed->max_missing < 1)) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "max_missing",
+                          "max_missing %g must be at least 0 and below 1", fed->max_missing);
+    }
+    if (!(fed->min_cover > 0 && fed->min_cover <= 1)) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "min_cover",
+                          "min_cover %g must be above 0 and at most 1", fed->min_cover);
+    }
+    vs_diag rule;
+    vs_err err = vs_quantiser_check(&fed->quantiser, &rule);
+    if (err != VS_OK) {
+        char path[PATH_CHARS]; /* the message starts with the member's name */
+        (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(rule.text, " "), rule.text);
+        return vs_fed_bad(text, err, path, "%s", rule.text);
+    }
+    uint32_t width = fed->quantiser.bits + ceil_log2(fed->max_clients);
+    if (width > VS_ELEMENT_BITS) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "quantization_bits",
+                          "quantization_bits %u + %u bits for the sum over max_clients %u is above "
+                          "the %u bits of an element",
+                          fed->quantiser.bits, width - fed->quantiser.bits, fed->max_clients,
+                          VS_ELEMENT_BITS);
+    }
+    return VS_OK;
+}
+
+/* --- parties -----------------------------------------------------------------------------------
+ */
+
+typedef struct named_key {
+    char path[PATH_CHARS];
+    const vs_h32 *key;
+} named_key;
+
+/* One key per role: a signature must never fit two meanings. */
+static vs_err check_keys(const vs_federation *fed, const vs_fed_text *text)
+{
+    named_key list[3 + 2 * VS_SHAREHOLDERS_MAX] = {
+        {"admin.key", &fed->admin_key},
+        {"aggregator.key", &fed->aggregator.key},
+        {"aggregator.log_key", &fed->log_key.public_key}};
+    uint32_t n = 3;
+    for (uint32_t i = 0; i < fed->committee.n; i++) {
+        const vs_fed_shareholder *s = &fed->shareholder[i];
+        (void)snprintf(list[n].path, PATH_CHARS, "shareholders[%u].key", i);
+        list[n++].key = &s->party.key;
+        (void)snprintf(list[n].path, PATH_CHARS, "shareholders[%u].cosigner_key", i);
+        list[n++].key = &s->cosigner_key.public_key;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (crypto_core_ed25519_is_valid_point(list[i].key->b) != 1) {
+            return vs_fed_bad(text, VS_ERR_MALFORMED, list[i].path,
+                              "%s is not an Ed25519 public key", list[i].path);
+        }
+        for (uint32_t before = 0; before < i; before++) {
+            if (vs_h32_compare_vartime(list[i].key, list[before].key) != 0) continue;
+            return vs_fed_bad(text, VS_ERR_LIMIT, list[i].path,
+                              "%s is the same key as %s; every role needs its own", list[i].path,
+                              list[before].path);
+        }
+    }
+    return VS_OK;
+}
+
+static vs_err check_address(const vs_fed_text *text, const char *address, const char *prefix)
+{
+    char path[PATH_CHARS];
+    vs_diag why;
+    vs_err err = vs_address_check(address, &why);
+    if (err == VS_OK) return VS_OK;
+    (void)snprintf(path, sizeof path, "%s.address", prefix);
+    return vs_fed_bad(text, err, path, "%s.%s", prefix, why.text);
+}
+
+static vs_err check_shareholder(const vs_federation *fed, const vs_fed_text *text, uint32_t i)
+{
+    char prefix[PATH_CHARS / 2];
+    char path[PATH_CHARS];
+    const vs_fed_party *party = &fed->shareholder[i].party;
+    (void)snprintf(prefix, sizeof prefix, "shareholders[%u]", i);
+    vs_err err = check_address(text, party->address, prefix);
+    if (err != VS_OK) return err;
+    if (strcmp(party->address, fed->aggregator.address) == 0) {
+        (void)snprintf(path, sizeof path, "%s.address", prefix);
+        return vs_fed_bad(text, VS_ERR_LIMIT, path, "%s is the aggregator's address", path);
+    }
+    for (uint32_t before = 0; before < i; before++) {
+        const vs_fed_party *other = &fed->shareholder[before].party;
+        const char *same = NULL;
+        if (strcmp(party->name, other->name) == 0) same = "name";
+        if (strcmp(party->address, other->address) == 0) same = "address";
+        if (same == NULL) continue;
+        (void)snprintf(path, sizeof path, "%s.%s", prefix, same);
+        return vs_fed_bad(text, VS_ERR_LIMIT, path, "%s is the same as shareholders[%u].%s", path,
+                          before, same);
+    }
+    return VS_OK;
+}
+
+static vs_err fill_policy(vs_federation *fed, const vs_fed_text *text)
+{
+    vs_diag why;
+    if (strcmp(fed->log_key.name, fed->origin) != 0) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "aggregator.log_key",
+                          "aggregator.log_key has the name \"%.80s\", it must be the origin "
+                          "\"%.80s\"",
+                          fed->log_key.name, fed->origin);
+    }
+    fed->policy.log_key = fed->log_key;
+    fed->policy.n_cosigners = fed->committee.n;
+    fed->policy.quorum = vs_committee_q(&fed->committee);
+    for (uint32_t i = 0; i < fed->committee.n; i++) {
+        fed->policy.cosigner[i] = fed->shareholder[i].cosigner_key;
+    }
+    vs_err err = vs_policy_check(&fed->policy, &why);
+    return err == VS_OK ? VS_OK : vs_fed_bad(text, err, "shareholders", "%s", why.text);
+}
+
+vs_err vs_fed_check_rules(vs_federation *fed, const vs_fed_text *text)
+{
+    vs_err err = check_numbers(fed, text);
+    if (err == VS_OK) err = check_address(text, fed->aggregator.address, "aggregator");
+    for (uint32_t i = 0; err == VS_OK && i < fed->committee.n; i++) {
+        err = check_shareholder(fed, text, i);
+    }
+    if (err == VS_OK) err = check_keys(fed, text);
+    if (err == VS_OK) err = fill_policy(fed, text);
+    return err;
+}
