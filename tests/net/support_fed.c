@@ -13,7 +13,7 @@ static vs_keys *make_keys(uint64_t seed, uint64_t number, const char *prefix)
     vs_keys *keys;
     vs_diag diag;
     (void)snprintf(name, sizeof name, "%s%llu", prefix, (unsigned long long)number);
-    vs_test_bytes(master, sizeof master, (seed << 20) ^ (number << 4) ^ (uint64_t)prefix[0]);
+    vs_test_bytes(master, sizeof master, (seed << 32) ^ (number << 8) ^ (uint64_t)prefix[0]);
     VS_ASSERT(vs_keys_from_seed(&keys, name, master, &diag) == VS_OK);
     return keys;
 }
