@@ -1,0 +1,209 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "mpc/commit.h"
+#include "mpc/locate.h"
+#include "mpc/prg.h"
+#include "tests/mpc/vectors.h"
+
+static void expect_h32(const vs_h32 *got, const char *want)
+{
+    char hex[VS_HEX_CHARS(VS_H32_BYTES)];
+    vs_hex_encode(hex, got->b, sizeof got->b);
+    cr_expect_str_eq(hex, want);
+}
+
+static vs_h32 filled(int byte)
+{
+    vs_h32 h;
+    memset(h.b, byte, sizeof h.b);
+    return h;
+}
+
+static vs_round_id round_id(void)
+{
+    return (vs_round_id){.federation_id = filled(0xf1), .round = UINT64_C(0x1122334455667788)};
+}
+
+static uint8_t *pattern(size_t len)
+{
+    uint8_t *p = malloc(len + 1);
+    cr_assert_not_null(p);
+    for (size_t i = 0; i < len; i++) p[i] = (uint8_t)(i * 7 + (i >> 8) * 13 + 5);
+    return p;
+}
+
+static vs_h32 context(void)
+{
+    const vs_round_id id = round_id();
+    const vs_h32 key = filled(0xc1);
+    const vs_h32 salt = filled(0x5a);
+    const vs_h32 model = filled(0x3d);
+    const vs_h32 params = filled(0x9a);
+    vs_h32 pseudonym;
+    vs_h32 ctx;
+    vs_pseudonym(&pseudonym, &id, &key, &salt);
+    expect_h32(&pseudonym, PSEUDONYM);
+    vs_context(&ctx, &id, &model, &params, &pseudonym);
+    return ctx;
+}
+
+static void share_root(vs_h32 *out, size_t len, size_t piece)
+{
+    uint8_t *data = pattern(len);
+    vs_share_root r;
+    vs_share_root_init(&r);
+    for (size_t at = 0; at < len; at += piece) {
+        vs_share_root_update(&r, data + at, len - at < piece ? len - at : piece);
+    }
+    vs_share_root_final(&r, out);
+    free(data);
+}
+
+static void commitments(vs_h32 c[7])
+{
+    const vs_h32 ctx = context();
+    for (uint32_t j = 1; j <= 7; j++) {
+        vs_h32 root;
+        const vs_h32 nonce = filled((int)j);
+        share_root(&root, 24 * j, 8);
+        vs_commit_share(&c[j - 1], &ctx, j, nonce.b, &root);
+    }
+}
+
+Test(commit, context_and_pseudonym_match_the_reference)
+{
+    const vs_h32 ctx = context();
+    expect_h32(&ctx, CONTEXT);
+}
+
+/* Around chunk borders, and fed in pieces that do and do not divide a chunk. */
+Test(commit, share_root_matches_the_reference_in_any_pieces)
+{
+    static const struct {
+        size_t len;
+        const char *want;
+    } known[] = {
+        {24, SHARE_ROOT_24},
+        {65536, SHARE_ROOT_65536},
+        {65544, SHARE_ROOT_65544},
+        {3 * 65536, SHARE_ROOT_196608},
+        {5 * 65536 + 8, SHARE_ROOT_327688},
+    };
+    static const size_t pieces[] = {777, 4096, 65535, 65536, 65537, 1000000};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        for (size_t k = 0; k < sizeof pieces / sizeof pieces[0]; k++) {
+            vs_h32 root;
+            share_root(&root, known[i].len, pieces[k]);
+            expect_h32(&root, known[i].want);
+        }
+    }
+}
+
+Test(commit, share_root_state_is_wiped)
+{
+    vs_share_root r;
+    vs_h32 root;
+    const uint8_t data[100] = {1};
+    vs_share_root_init(&r);
+    vs_share_root_update(&r, data, sizeof data);
+    vs_share_root_final(&r, &root);
+    const uint8_t *bytes = (const uint8_t *)&r;
+    for (size_t i = 0; i < sizeof r; i++) cr_assert_eq(bytes[i], 0, "byte %zu", i);
+}
+
+Test(commit, seed_share_is_one_leaf)
+{
+    uint8_t seed[32];
+    vs_h32 root;
+    for (size_t i = 0; i < sizeof seed; i++) seed[i] = (uint8_t)i;
+    vs_share_root_seed(&root, seed);
+    expect_h32(&root, SHARE_ROOT_SEED);
+}
+
+Test(commit, commitments_root_and_challenge_match_the_reference)
+{
+    vs_h32 c[7];
+    vs_h32 root;
+    commitments(c);
+    expect_h32(&c[2], COMMIT_3);
+    vs_commit_root(&root, c, 1);
+    expect_h32(&root, COMMIT_ROOT_1);
+    vs_commit_root(&root, c, 4);
+    expect_h32(&root, COMMIT_ROOT_4);
+    vs_commit_root(&root, c, 7);
+    expect_h32(&root, COMMIT_ROOT_7);
+    vs_fe2 rho;
+    const vs_h32 ctx = context();
+    cr_assert_eq(vs_challenge(&rho, &ctx, &root), VS_OK);
+    cr_expect_eq(rho.re.v, CHALLENGE[0]);
+    cr_expect_eq(rho.im.v, CHALLENGE[1]);
+}
+
+/* Every input must move every output, or it is not bound. */
+Test(commit, every_field_is_bound)
+{
+    const vs_h32 ctx = context();
+    const vs_h32 root = filled(1);
+    const vs_h32 nonce = filled(2);
+    vs_h32 base;
+    vs_h32 other;
+    vs_commit_share(&base, &ctx, 3, nonce.b, &root);
+    for (size_t bit = 0; bit < 256; bit += 85) {
+        vs_h32 x = ctx;
+        x.b[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        vs_commit_share(&other, &x, 3, nonce.b, &root);
+        cr_expect_not(vs_h32_equal(&base, &other));
+        x = nonce;
+        x.b[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        vs_commit_share(&other, &ctx, 3, x.b, &root);
+        cr_expect_not(vs_h32_equal(&base, &other));
+        x = root;
+        x.b[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        vs_commit_share(&other, &ctx, 3, nonce.b, &x);
+        cr_expect_not(vs_h32_equal(&base, &other));
+    }
+    vs_commit_share(&other, &ctx, 4, nonce.b, &root);
+    cr_expect_not(vs_h32_equal(&base, &other));
+}
+
+Test(commit, answer_and_result_hashes_match_the_reference)
+{
+    const vs_round_id id = round_id();
+    uint8_t *data = pattern(80);
+    vs_hash h;
+    vs_h32 out;
+    vs_answer_hash_start(&h, &id, 9);
+    vs_hash_bytes(&h, data, 30);
+    vs_hash_bytes(&h, data + 30, 50);
+    vs_hash_final(&h, &out);
+    expect_h32(&out, ANSWER_HASH);
+    free(data);
+    vs_result_hash_start(&h, &id, 42);
+    vs_hash_u64(&h, 1);
+    vs_hash_u64(&h, UINT64_C(1) << 40);
+    vs_hash_u64(&h, 3);
+    vs_hash_final(&h, &out);
+    expect_h32(&out, RESULT_HASH);
+}
+
+Test(commit, locate_challenge_matches_the_reference)
+{
+    const vs_h32 leaf = filled(0x5e);
+    const vs_answer_ref answers[3] = {{1, filled(0x81)}, {4, filled(0x84)}, {9, filled(0x89)}};
+    vs_fe2 rho;
+    cr_assert_eq(vs_locate_challenge(&rho, &leaf, answers, 3), VS_OK);
+    cr_expect_eq(rho.re.v, LOCATE[0]);
+    cr_expect_eq(rho.im.v, LOCATE[1]);
+}
+
+Test(commit, locate_challenge_wants_ascending_answers, .signal = SIGABRT)
+{
+    const vs_h32 leaf = filled(0x5e);
+    const vs_answer_ref answers[2] = {{4, filled(0x84)}, {4, filled(0x81)}};
+    vs_fe2 rho;
+    (void)!vs_locate_challenge(&rho, &leaf, answers, 2);
+}
