@@ -1,0 +1,305 @@
+#include <criterion/criterion.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpc/pack.h"
+#include "mpc/prg.h"
+#include "mpc/proof.h"
+#include "mpc/sharing.h"
+#include "net/encoder.h"
+#include "tests/support.h"
+
+typedef struct setup {
+    vs_federation *fed;
+    vs_round round;
+    double *update;
+    uint8_t seed[32];
+} setup;
+
+static setup setup_of(uint32_t n, uint32_t t, uint32_t k, uint32_t dim, bool stochastic)
+{
+    setup s = {.fed = calloc(1, sizeof *s.fed), .update = calloc(dim, sizeof *s.update)};
+    s.fed->committee = (vs_committee){.n = n, .t = t, .k = k, .margin = t};
+    s.fed->quantiser = (vs_quantiser){.clip_norm = 0,
+                                      .clipping_range = 1,
+                                      .bits = 16,
+                                      .max_weight = 1000000,
+                                      .stochastic_rounding = stochastic};
+    s.round.quantiser = s.fed->quantiser;
+    s.round.open.dim = dim;
+    s.round.open.weight_digits = vs_weight_digits(1000000, 16);
+    s.round.open.n_shareholders = n;
+    for (uint32_t j = 1; j <= n; j++) s.round.open.shareholders[j - 1].index = j;
+    cr_assert_eq(
+        vs_layout_make(&s.round.layout, 16, 100, k, dim + s.round.open.weight_digits, NULL), VS_OK);
+    for (uint32_t i = 0; i < dim; i++) {
+        s.update[i] = (double)(vs_test_u64(3, i) >> 11) * 0x1p-52 - 1.0; /* -1..1 */
+    }
+    vs_test_bytes(s.seed, 32, 4);
+    return s;
+}
+
+static void setup_free(setup *s)
+{
+    free(s->fed);
+    free(s->update);
+}
+
+static vs_encoder *encoder_of(const setup *s, uint64_t weight)
+{
+    vs_encoder *enc = NULL;
+    vs_diag diag = {0};
+    cr_assert_eq(vs_encoder_new(&enc, s->fed, &s->round, s->seed, s->update, s->round.open.dim,
+                                weight, &diag),
+                 VS_OK, "%s", diag.text);
+    return enc;
+}
+
+/* All blocks; share j's row is at rows + (j-1) * (M+2). */
+static vs_fe *all_rows(vs_encoder *enc, const setup *s)
+{
+    uint32_t n = s->fed->committee.n, total = s->round.layout.columns + VS_MASK_COLUMNS;
+    vs_fe *rows = calloc((size_t)n * total, sizeof *rows);
+    uint32_t at = 0;
+    for (uint32_t b = 0; b < vs_encoder_blocks(enc); b++) {
+        size_t count = 0;
+        cr_assert_eq(vs_encoder_block(enc, b), VS_OK);
+        for (uint32_t j = 1; j <= n; j++) {
+            const vs_fe *row = vs_encoder_share(enc, j, &count);
+            memcpy(rows + (size_t)(j - 1) * total + at, row, count * sizeof *row);
+        }
+        at += (uint32_t)count;
+    }
+    cr_assert_eq(at, total);
+    return rows;
+}
+
+/* The coordinates that the r shareholders idx[] reconstruct. */
+static void expect_reconstructs(const setup *s, const vs_fe *rows, const uint32_t *idx,
+                                const uint32_t *expected)
+{
+    const vs_committee *c = &s->fed->committee;
+    const vs_layout *l = &s->round.layout;
+    uint32_t total = l->columns + VS_MASK_COLUMNS;
+    const vs_fe *shares[VS_SHAREHOLDERS_MAX];
+    vs_fe *secrets[VS_SHAREHOLDERS_MAX];
+    vs_recon *rec;
+    uint64_t *coords = calloc(l->dim, sizeof *coords);
+    cr_assert_eq(vs_recon_new(&rec, c->n, c->t, c->k, idx), VS_OK);
+    for (uint32_t a = 0; a < vs_committee_r(c); a++) {
+        shares[a] = rows + (size_t)(idx[a] - 1) * total;
+    }
+    for (uint32_t i = 0; i < c->k; i++) secrets[i] = calloc(l->columns, sizeof **secrets);
+    vs_recon_columns(rec, secrets, shares, l->columns);
+    cr_assert_eq(
+        vs_unpack_columns(l, coords, l->dim, (const vs_fe *const *)secrets, l->columns, UINT16_MAX),
+        VS_OK);
+    for (uint32_t i = 0; i < l->dim; i++) {
+        cr_assert_eq(coords[i], expected[i], "coordinate %u of %u", i, l->dim);
+    }
+    for (uint32_t i = 0; i < c->k; i++) free(secrets[i]);
+    free(coords);
+    vs_recon_free(rec);
+}
+
+static void round_trip(uint32_t n, uint32_t t, uint32_t k, uint32_t dim, bool stochastic)
+{
+    setup s = setup_of(n, t, k, dim, stochastic);
+    vs_encoder *enc = encoder_of(&s, 123456);
+    uint32_t r = t + k, idx[VS_SHAREHOLDERS_MAX];
+    uint32_t *coords = calloc(s.round.layout.dim, sizeof *coords);
+    vs_fe *rows = all_rows(enc, &s);
+    cr_assert_eq(vs_encoder_coordinates(enc, coords), VS_OK);
+    for (uint32_t a = 0; a < r; a++) idx[a] = a + 1;
+    expect_reconstructs(&s, rows, idx, coords);
+    for (uint32_t a = 0; a < r; a++) idx[a] = n - r + 1 + a;
+    expect_reconstructs(&s, rows, idx, coords);
+
+    /* the weight travels as digits */
+    uint64_t weight = 0;
+    for (uint32_t d = 0; d < s.round.open.weight_digits; d++) {
+        weight |= (uint64_t)coords[dim + d] << (16 * d);
+    }
+    cr_expect_eq(weight, 123456);
+    free(coords);
+    free(rows);
+    vs_encoder_free(enc);
+    setup_free(&s);
+}
+
+Test(encoder, shares_of_any_r_reconstruct_the_quantised_coordinates)
+{
+    round_trip(5, 1, 2, 1, true);
+    round_trip(5, 1, 2, 1000, true);
+    round_trip(4, 1, 1, 777, false);
+    round_trip(16, 3, 7, 5000, true);
+    round_trip(3, 2, 1, 3, true);
+}
+
+Test(encoder, spans_blocks_and_hits_every_block_boundary)
+{
+    /* S = floor(60 / 23) = 2, k = 2: 4 coordinates a column, 2 weight digits */
+    round_trip(4, 1, 2, 4 * 8190 - 2, true);     /* exactly one block */
+    round_trip(4, 1, 2, 4 * 8191 - 2, true);     /* masks cut by the boundary */
+    round_trip(4, 1, 2, 4 * 8192 - 2, true);     /* masks alone in the second block */
+    round_trip(4, 1, 2, 4 * 8192 * 2 + 5, true); /* three blocks */
+}
+
+Test(encoder, seed_shares_are_the_stream_of_their_seed)
+{
+    setup s = setup_of(5, 2, 2, 40000, true);
+    vs_encoder *enc = encoder_of(&s, 5);
+    uint32_t total = s.round.layout.columns + VS_MASK_COLUMNS;
+    vs_fe *rows = all_rows(enc, &s), *expected = calloc(total, sizeof *expected);
+    for (uint32_t j = 1; j <= 2; j++) {
+        uint8_t seed[32];
+        vs_prg *prg;
+        vs_encoder_seed(enc, j, seed);
+        cr_assert_eq(vs_prg_new(&prg, seed, VS_PRG_SHARE), VS_OK);
+        vs_prg_fill(prg, expected, 0, total);
+        cr_expect(memcmp(expected, rows + (size_t)(j - 1) * total, total * sizeof *rows) == 0);
+        vs_prg_free(prg);
+    }
+    free(expected);
+    free(rows);
+    vs_encoder_free(enc);
+    setup_free(&s);
+}
+
+Test(encoder, pass_two_makes_what_pass_one_made_in_any_order)
+{
+    setup s = setup_of(5, 1, 2, 70000, true);
+    vs_encoder *enc = encoder_of(&s, 5), *other = encoder_of(&s, 5);
+    uint32_t total = s.round.layout.columns + VS_MASK_COLUMNS;
+    vs_fe *first = all_rows(enc, &s), *second = all_rows(enc, &s);
+    cr_expect(memcmp(first, second, (size_t)5 * total * sizeof *first) == 0);
+    for (uint32_t b = vs_encoder_blocks(other); b-- > 0;) { /* backwards, from nothing */
+        size_t count;
+        cr_assert_eq(vs_encoder_block(other, b), VS_OK);
+        for (uint32_t j = 1; j <= 5; j++) {
+            const vs_fe *row = vs_encoder_share(other, j, &count);
+            cr_expect(memcmp(row, first + (size_t)(j - 1) * total + b * VS_CHUNK_ELEMENTS,
+                             count * sizeof *row) == 0);
+        }
+    }
+    free(first);
+    free(second);
+    vs_encoder_free(enc);
+    vs_encoder_free(other);
+    setup_free(&s);
+}
+
+Test(encoder, everything_random_changes_with_the_seed)
+{
+    setup s = setup_of(5, 2, 2, 1000, true);
+    vs_encoder *a = encoder_of(&s, 5);
+    s.seed[31] ^= 1;
+    vs_encoder *b = encoder_of(&s, 5);
+    uint8_t x[32], y[32];
+    vs_h32 salt_a, salt_b;
+    vs_encoder_salt(a, &salt_a);
+    vs_encoder_salt(b, &salt_b);
+    cr_expect(!vs_h32_equal(&salt_a, &salt_b));
+    for (uint32_t j = 1; j <= 5; j++) {
+        vs_encoder_nonce(a, j, x);
+        vs_encoder_nonce(b, j, y);
+        cr_expect(memcmp(x, y, 32) != 0);
+        vs_encoder_ephemeral_secret(a, j, x);
+        vs_encoder_ephemeral_secret(b, j, y);
+        cr_expect(memcmp(x, y, 32) != 0);
+    }
+    uint32_t *ca = calloc(s.round.layout.dim, 4), *cb = calloc(s.round.layout.dim, 4);
+    uint32_t differ = 0;
+    cr_assert_eq(vs_encoder_coordinates(a, ca), VS_OK);
+    cr_assert_eq(vs_encoder_coordinates(b, cb), VS_OK);
+    for (uint32_t i = 0; i < 1000; i++) {
+        cr_expect(labs((long)ca[i] - (long)cb[i]) <= 1);
+        differ += ca[i] != cb[i];
+    }
+    cr_expect_gt(differ, 100); /* rounding words differ */
+    free(ca);
+    free(cb);
+    vs_encoder_free(a);
+    vs_encoder_free(b);
+    setup_free(&s);
+}
+
+/* W from shares 1..r is what every shareholder computes from its own share. */
+Test(encoder, shares_pass_the_consistency_proof)
+{
+    setup s = setup_of(7, 2, 3, 100000, true);
+    vs_encoder *enc = encoder_of(&s, 5);
+    uint32_t total = s.round.layout.columns + VS_MASK_COLUMNS, r = 5;
+    vs_fe *rows = all_rows(enc, &s);
+    vs_fe2 rho = {{12345}, {67890}}, w[7];
+    for (uint32_t j = 1; j <= 7; j++) {
+        vs_proof_acc acc;
+        vs_proof_start(&acc, rho, s.round.layout.columns);
+        vs_proof_update(&acc, rows + (size_t)(j - 1) * total, total);
+        w[j - 1] = vs_proof_final(&acc);
+    }
+    for (uint32_t j = 1; j <= 7; j++) cr_expect(vs_fe2_equal(vs_proof_eval(w, r, j), w[j - 1]));
+    free(rows);
+    vs_encoder_free(enc);
+    setup_free(&s);
+}
+
+Test(encoder, counts_clipped_coordinates_once)
+{
+    setup s = setup_of(5, 1, 2, 100000, true);
+    s.update[0] = 2;
+    s.update[50000] = -3;
+    s.update[99999] = 1.5;
+    vs_encoder *enc = encoder_of(&s, 1000000); /* weight = max_weight: factor 1 */
+    free(all_rows(enc, &s));
+    cr_expect_eq(vs_encoder_clipped(enc), 3);
+    free(all_rows(enc, &s));
+    cr_expect_eq(vs_encoder_clipped(enc), 3);
+    bool clipped = true;
+    cr_expect_gt(vs_encoder_norm(enc, &clipped), 100.0);
+    cr_expect(!clipped);
+    vs_encoder_free(enc);
+    setup_free(&s);
+}
+
+Test(encoder, leaves_out_shareholders_that_are_not_listed)
+{
+    setup s = setup_of(7, 1, 2, 1000, true);
+    vs_encoder *full = encoder_of(&s, 5);
+    s.round.open.n_shareholders = 5; /* 1, 4..7: share 2 and 3 are still needed for W */
+    for (uint32_t i = 1; i < 5; i++) s.round.open.shareholders[i].index = i + 3;
+    vs_encoder *enc = encoder_of(&s, 5);
+    cr_assert_eq(vs_encoder_block(full, 0), VS_OK);
+    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    for (uint32_t j = 1; j <= 7; j++) {
+        size_t a, b;
+        const vs_fe *x = vs_encoder_share(full, j, &a), *y = vs_encoder_share(enc, j, &b);
+        cr_assert_eq(a, b);
+        cr_expect(memcmp(x, y, a * sizeof *x) == 0, "share %u", j);
+    }
+    vs_encoder_free(full);
+    vs_encoder_free(enc);
+    setup_free(&s);
+}
+
+Test(encoder, refuses_bad_updates_and_weights)
+{
+    setup s = setup_of(5, 1, 2, 100, true);
+    vs_encoder *enc = NULL;
+    vs_diag diag;
+    cr_expect_eq(vs_encoder_new(&enc, s.fed, &s.round, s.seed, s.update, 99, 5, &diag),
+                 VS_ERR_LIMIT);
+    cr_expect_not_null(strstr(diag.text, "99 coordinates"));
+    cr_expect_eq(vs_encoder_new(&enc, s.fed, &s.round, s.seed, s.update, 100, 0, &diag),
+                 VS_ERR_LIMIT);
+    cr_expect_eq(vs_encoder_new(&enc, s.fed, &s.round, s.seed, s.update, 100, 1000001, &diag),
+                 VS_ERR_LIMIT);
+    s.update[40] = NAN;
+    cr_expect_eq(vs_encoder_new(&enc, s.fed, &s.round, s.seed, s.update, 100, 5, &diag),
+                 VS_ERR_MALFORMED);
+    cr_expect_not_null(strstr(diag.text, "coordinate 40"));
+    cr_expect_null(enc);
+    setup_free(&s);
+}
