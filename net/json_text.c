@@ -106,7 +106,11 @@ static vs_err flat_member(vs_json_member *members, uint32_t n, scan *s, const to
     for (uint32_t i = 0; i < n; i++) {
         if (token_is(key, members[i].name)) m = &members[i];
     }
-    if (key->kind != '"' || m == NULL) {
+    if (key->kind != '"') {
+        return vs_fail(diag, VS_ERR_MALFORMED, "%s: line %u: expected the name of a member", name,
+                       key->line);
+    }
+    if (m == NULL) {
         int shown = key->len < 40 ? (int)key->len : 40;
         return vs_fail(diag, VS_ERR_MALFORMED, "%s: line %u: \"%.*s\" is not a known member", name,
                        key->line, shown, key->p);

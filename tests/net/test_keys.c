@@ -130,7 +130,7 @@ Test(keys, refuse_every_mutation_of_a_secret_file_and_never_print_the_seed)
     } cases[] = {
         {"", "line 1: must start with {"},
         {"[]", "line 1: must start with {"},
-        {"{}", "line 1: \"\" is not a known member"},
+        {"{}", "line 1: expected the name of a member"},
         {"{\"veilsum_secret_key\": 2, \"name\": \"a\", \"seed\": \"" GOOD_SEED "\"}",
          "line 1: \"veilsum_secret_key\" must be 1"},
         {"{\"veilsum_secret_key\": \"1\", \"name\": \"a\", \"seed\": \"" GOOD_SEED "\"}",
