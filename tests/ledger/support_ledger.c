@@ -6,15 +6,21 @@
 
 #include "tests/support.h"
 
+vs_h32 sample_public_key(const uint8_t seed[32])
+{
+    vs_h32 public_key;
+    uint8_t secret[crypto_sign_SECRETKEYBYTES];
+    VS_ASSERT(crypto_sign_seed_keypair(public_key.b, secret, seed) == 0);
+    return public_key;
+}
+
 sample_key sample_key_of(const char *name, uint8_t type, uint64_t n)
 {
     sample_key k;
-    vs_h32 public_key;
-    uint8_t secret[crypto_sign_SECRETKEYBYTES];
     vs_diag diag;
     memset(&k, 0, sizeof k);
     vs_test_bytes(k.seed, sizeof k.seed, 1000 + n);
-    VS_ASSERT(crypto_sign_seed_keypair(public_key.b, secret, k.seed) == 0);
+    vs_h32 public_key = sample_public_key(k.seed);
     VS_ASSERT(vs_note_key_make(&k.key, name, type, &public_key, &diag) == VS_OK);
     return k;
 }

@@ -16,6 +16,9 @@ typedef struct sample_key {
 /* A key of this name and type, from number n. */
 sample_key sample_key_of(const char *name, uint8_t type, uint64_t n);
 
+/* Ed25519 public key of a seed. */
+vs_h32 sample_public_key(const uint8_t seed[32]);
+
 /* A valid entry with every list filled. */
 vs_entry sample_entry(vs_entry_kind kind);
 vs_h32 sample_hash(uint64_t n);
