@@ -128,7 +128,7 @@ static void expect_trace(const char *name, const char *spec)
     vs_npy w = read_params(&f, name, "init", n);
     vs_npy want = read_params(&f, name, "round3", n);
     for (int round = 1; round <= N_ROUNDS; round++) {
-        double client0_norm;
+        double client0_norm = 0.0;
         one_round(w.data, &client0_norm, &f, &m);
         expect_round(&f, name, round, &m, w.data, client0_norm);
     }
