@@ -113,6 +113,7 @@ Test(dsse, strict_members)
         "{\"payload\":\"AA\"," TYPE ",\"signatures\":[" ONE "]}",
         "{\"payload\":\"A A==\"," TYPE ",\"signatures\":[" ONE "]}",
         "{\"payload\":\"_-==\"," TYPE ",\"signatures\":[" ONE "]}",
+        "{\"payload\":\"\xc3\xbc==\"," TYPE ",\"signatures\":[" ONE "]}",
         "{\"payload\":7," TYPE ",\"signatures\":[" ONE "]}",
         "{\"payload\":\"AA==\",\"payloadType\":7,\"signatures\":[" ONE "]}",
         "{\"payload\":\"AA==\",\"payloadType\":\"open\",\"signatures\":[" ONE "]}",
