@@ -215,7 +215,11 @@ vs_err vs_base64_decode(uint8_t *out, size_t cap, size_t *out_len, const char *t
                         size_t text_len)
 {
     const char *end = NULL;
+    unsigned char any = 0;
     if (text_len % 4 != 0) return VS_ERR_MALFORMED;
+    /* libsodium 1.0.18 takes some bytes from 0x80 up for digits (its char is signed). */
+    for (size_t i = 0; i < text_len; i++) any |= (unsigned char)text[i];
+    if (any >= 0x80) return VS_ERR_MALFORMED;
     if (sodium_base642bin(out, cap, text, text_len, NULL, out_len, &end,
                           sodium_base64_VARIANT_ORIGINAL) != 0 ||
         end != text + text_len) {

@@ -265,6 +265,19 @@ Test(bytes, base64_refuses_what_is_not_canonical)
         cr_expect_eq(vs_base64_decode(out, sizeof out, &len, bad[i], strlen(bad[i])),
                      VS_ERR_MALFORMED, "\"%s\"", bad[i]);
     }
+    /* Every byte that is no digit, at every place. */
+    for (int c = 0; c < 256; c++) {
+        char text[4];
+        bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     c == '+' || c == '/';
+        for (size_t at = 0; at < 4; at++) {
+            if (c == '=' && at == 3) continue; /* padding */
+            memcpy(text, "AAAA", 4);
+            text[at] = (char)c;
+            cr_expect_eq(vs_base64_decode(out, sizeof out, &len, text, 4),
+                         digit ? VS_OK : VS_ERR_MALFORMED, "byte %d at %zu", c, at);
+        }
+    }
     /* A zero byte inside is not the end. */
     cr_expect_eq(vs_base64_decode(out, sizeof out, &len, "Zm9v\0Zm9", 8), VS_ERR_MALFORMED);
 }
