@@ -1,0 +1,26 @@
+/* Constant-time tests; run by `./dev ctime`. */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <valgrind/memcheck.h>
+
+#include "tests/ctime/ctime.h"
+
+int main(void)
+{
+    static const vs_ctime_case *const lists[] = {vs_ctime_mpc};
+    int status = EXIT_SUCCESS;
+    if (!RUNNING_ON_VALGRIND) {
+        (void)fprintf(stderr, "run under valgrind: ./dev ctime\n");
+        return EXIT_FAILURE;
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (const vs_ctime_case *c = lists[i]; c->run != NULL; c++) {
+            if (c->run()) continue;
+            (void)fprintf(stderr, "ctime: %s: wrong result\n", c->name);
+            status = EXIT_FAILURE;
+        }
+    }
+    return status;
+}

@@ -1,0 +1,185 @@
+/* Constant-time cases of mpc/. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/ct.h"
+#include "mpc/commit.h"
+#include "mpc/field.h"
+#include "mpc/pack.h"
+#include "mpc/prg.h"
+#include "mpc/proof.h"
+#include "mpc/sharing.h"
+#include "tests/ctime/ctime.h"
+
+enum { COLS = 70, N = 10, T = 3, K = 4, R = T + K }; /* two tiles, shares beyond r */
+
+/* Values 0, p - 1 and something between; a branch on any of them shows. */
+static void fill(vs_fe *x, size_t n, uint64_t salt)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t v = (i + 1) * salt * UINT64_C(0x9e3779b97f4a7c15);
+        x[i] = i % 3 == 0 ? vs_fe_of_u64(v) : (vs_fe){i % 3 == 1 ? 0 : VS_FE_P - 1};
+    }
+    VS_CT_SECRET(x, n * sizeof *x);
+}
+
+static bool is_canonical(vs_fe *x, size_t n)
+{
+    bool good = true;
+    VS_CT_PUBLIC(x, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) good = good && x[i].v < VS_FE_P;
+    return good;
+}
+
+static bool field_arithmetic(void)
+{
+    vs_fe x[8];
+    fill(x, 8, 3);
+    for (size_t i = 0; i + 1 < 8; i++) {
+        x[i] = vs_fe_add(vs_fe_mul(x[i], x[i + 1]), vs_fe_neg(x[i + 1]));
+        x[i] = vs_fe_sub(x[i], vs_fe_inv(x[i + 1]));
+        x[i] = vs_fe_add(x[i], vs_fe_of_u64(x[i].v << 3));
+        vs_fe2 z = vs_fe2_inv((vs_fe2){x[i], x[i + 1]});
+        z = vs_fe2_mul(z, vs_fe2_scale(z, x[i]));
+        x[i].v ^= vs_fe2_equal(z, vs_fe2_add(z, z)) & 1;
+    }
+    vs_fe_add_many(x, x + 4, 4);
+    vs_fe_sub_many(x, x + 4, 4);
+    VS_CT_PUBLIC(x, sizeof x);
+    return true;
+}
+
+/* Both verdicts; only the verdict becomes public. */
+static bool field_decode(void)
+{
+    uint8_t bytes[8 * VS_FE_BYTES];
+    vs_fe x[8];
+    fill(x, 8, 5);
+    vs_fe_encode_many(bytes, x, 8);
+    if (vs_fe_decode_many(x, bytes, 8) != VS_OK) return false;
+    memset(bytes + 24, 0xff, 8);
+    VS_CT_SECRET(bytes, sizeof bytes);
+    return vs_fe_decode_many(x, bytes, 8) == VS_ERR_MALFORMED && is_canonical(x, 8);
+}
+
+static bool share_and_reconstruct(void)
+{
+    static vs_fe share[N][COLS];
+    static vs_fe secret[K][COLS];
+    static vs_fe got[K][COLS];
+    const uint32_t idx[R] = {10, 1, 8, 3, 5, 6, 9};
+    vs_fe *out[N - T];
+    vs_fe *got_rows[K];
+    const vs_fe *seeds[T];
+    const vs_fe *secrets[K];
+    const vs_fe *chosen[R];
+    vs_sharing *sharing = NULL;
+    vs_recon *rec = NULL;
+    for (uint32_t j = 0; j < T; j++) fill(share[j], COLS, 7 + j);
+    for (uint32_t i = 0; i < K; i++) fill(secret[i], COLS, 70 + i);
+    for (uint32_t j = 0; j < T; j++) seeds[j] = share[j];
+    for (uint32_t j = T; j < N; j++) out[j - T] = share[j];
+    for (uint32_t i = 0; i < K; i++) secrets[i] = secret[i];
+    for (uint32_t i = 0; i < K; i++) got_rows[i] = got[i];
+    for (uint32_t a = 0; a < R; a++) chosen[a] = share[idx[a] - 1];
+    bool good = vs_sharing_new(&sharing, N, T, K) == VS_OK;
+    good = good && vs_recon_new(&rec, N, T, K, idx) == VS_OK;
+    if (good) {
+        vs_share_columns(sharing, out, secrets, seeds, COLS);
+        vs_recon_columns(rec, got_rows, chosen, COLS);
+        VS_CT_PUBLIC(got, sizeof got);
+        VS_CT_PUBLIC(secret, sizeof secret);
+        good = memcmp(got, secret, sizeof got) == 0;
+        vs_recon_share(rec, got[0], 2, chosen, COLS);
+        VS_CT_PUBLIC(got[0], sizeof got[0]);
+        VS_CT_PUBLIC(share[1], sizeof share[1]);
+        good = good && memcmp(got[0], share[1], sizeof got[0]) == 0;
+    }
+    vs_sharing_free(sharing);
+    vs_recon_free(rec);
+    return good;
+}
+
+static bool prg(void)
+{
+    static vs_fe x[VS_PRG_TILE + 100];
+    uint8_t seed[VS_SEED_BYTES] = {1, 2, 3};
+    uint64_t words[5];
+    vs_prg *p = NULL;
+    VS_CT_SECRET(seed, sizeof seed);
+    if (vs_prg_new(&p, seed, VS_PRG_SHARE) != VS_OK) return false;
+    vs_prg_fill(p, x, 0, VS_PRG_TILE + 100);
+    vs_prg_fill(p, x, 7, 50);
+    vs_prg_words(p, words, 3, 5);
+    vs_prg_free(p);
+    VS_CT_PUBLIC(words, sizeof words);
+    return is_canonical(x, VS_PRG_TILE + 100);
+}
+
+static bool pack_and_unpack(void)
+{
+    uint32_t coords[23];
+    uint64_t sums[23];
+    vs_fe row[2][3];
+    vs_fe *rows[2] = {row[0], row[1]};
+    vs_layout layout;
+    if (vs_layout_make(&layout, 8, 16, 2, 23, NULL) != VS_OK) return false;
+    for (uint32_t i = 0; i < 23; i++) coords[i] = i * 11 % 256;
+    VS_CT_SECRET(coords, sizeof coords);
+    vs_pack_columns(&layout, rows, coords, 23, 3);
+    bool good = vs_unpack_columns(&layout, sums, 23, (const vs_fe *const *)rows, 3, 255) == VS_OK;
+    VS_CT_PUBLIC(sums, sizeof sums);
+    good = good && sums[22] == 22 * 11 % 256;
+    VS_CT_SECRET(sums, sizeof sums);
+    return good &&
+           vs_unpack_columns(&layout, sums, 23, (const vs_fe *const *)rows, 3, 9) == VS_ERR_LIMIT;
+}
+
+static bool proof(void)
+{
+    vs_fe x[COLS + VS_MASK_COLUMNS];
+    vs_proof_acc acc;
+    fill(x, COLS + VS_MASK_COLUMNS, 11);
+    vs_proof_start(&acc, (vs_fe2){{12345}, {67890}}, COLS);
+    vs_proof_update(&acc, x, 33);
+    vs_proof_update(&acc, x + 33, COLS + VS_MASK_COLUMNS - 33);
+    vs_fe2 w = vs_proof_final(&acc);
+    /* The shareholder compares it with the published W. */
+    uint64_t equal = vs_fe2_equal(w, (vs_fe2){{1}, {2}});
+    VS_CT_PUBLIC(&equal, sizeof equal);
+    return equal == 0;
+}
+
+/* A share is hashed before anyone may see it: SHA-256 itself must not branch on it. */
+static bool hash_of_secret(void)
+{
+    static uint8_t share[VS_CHUNK_BYTES + 1000];
+    uint8_t nonce[VS_NONCE_BYTES] = {9};
+    const vs_h32 ctx = {{1}};
+    vs_share_root tree;
+    vs_h32 root;
+    vs_h32 c;
+    VS_CT_SECRET(share, sizeof share);
+    VS_CT_SECRET(nonce, sizeof nonce);
+    vs_share_root_init(&tree);
+    vs_share_root_update(&tree, share, sizeof share);
+    vs_share_root_final(&tree, &root);
+    vs_commit_share(&c, &ctx, 4, nonce, &root);
+    vs_share_root_seed(&root, nonce);
+    VS_CT_PUBLIC(&c, sizeof c); /* c_j is published */
+    VS_CT_PUBLIC(&root, sizeof root);
+    return !vs_h32_is_zero(&c) && !vs_h32_equal(&c, &root);
+}
+
+const vs_ctime_case vs_ctime_mpc[] = {
+    {"field arithmetic", field_arithmetic},
+    {"field decode", field_decode},
+    {"share and reconstruct", share_and_reconstruct},
+    {"prg", prg},
+    {"pack and unpack", pack_and_unpack},
+    {"proof", proof},
+    {"hash of secret", hash_of_secret},
+    {NULL, NULL},
+};
