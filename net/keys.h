@@ -40,6 +40,8 @@ VS_MUST_CHECK vs_err vs_keys_from_seed(vs_keys **out, const char *name, const ui
 /* Write PATH (0600, never over an existing file) and PATH with .key replaced by .pub, or .pub
  * appended. */
 VS_MUST_CHECK vs_err vs_keys_save(const vs_keys *keys, const char *path, vs_diag *diag);
+/* That path of the public file. cap: bytes at out. */
+VS_MUST_CHECK vs_err vs_keys_public_path(char *out, size_t cap, const char *path, vs_diag *diag);
 /* Refuses a file that others may read. */
 VS_MUST_CHECK vs_err vs_keys_load(vs_keys **out, const char *path, vs_diag *diag);
 void vs_keys_free(vs_keys *keys);

@@ -11,14 +11,13 @@
 
 enum { KEY_FILE_MAX = 4096, PATH_BYTES = 4096 }; /* bytes */
 
-/* PATH with .key replaced by .pub, or .pub appended. */
-static vs_err public_path(char out[PATH_BYTES], const char *path, vs_diag *diag)
+vs_err vs_keys_public_path(char *out, size_t cap, const char *path, vs_diag *diag)
 {
     size_t len = strlen(path);
     if (len > 4 && strcmp(path + len - 4, ".key") == 0) len -= 4;
-    if (len + 5 > PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", path);
+    if (len + sizeof ".pub" > cap) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", path);
     memcpy(out, path, len);
-    memcpy(out + len, ".pub", 5);
+    memcpy(out + len, ".pub", sizeof ".pub");
     return VS_OK;
 }
 
@@ -54,7 +53,7 @@ vs_err vs_keys_save(const vs_keys *keys, const char *path, vs_diag *diag)
     char pub_path[PATH_BYTES];
     vs_buf pub = {0};
     vs_buf secret = {0};
-    vs_err err = public_path(pub_path, path, diag);
+    vs_err err = vs_keys_public_path(pub_path, sizeof pub_path, path, diag);
     if (err != VS_OK) return err;
     if (vs_file_exists(pub_path)) {
         return vs_fail(diag, VS_ERR_STATE, "%s: exists already, not overwritten", pub_path);
