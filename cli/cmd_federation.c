@@ -61,12 +61,12 @@ static void parameter_rows(vs_table *t, const vs_federation *fed)
 {
     const vs_committee *c = &fed->committee;
     const vs_quantiser *q = &fed->quantiser;
-    row(t, "shareholders", "%u (num_shares)", c->n);
-    row(t, "privacy threshold", "%u: any %u of them together learn nothing", c->t, c->t);
-    row(t, "packing", "%u secrets in one polynomial", c->k);
-    row(t, "reconstruction", "%u sum shares give the sum", vs_committee_r(c));
-    row(t, "margin", "%u more of them are needed for a result", c->margin);
-    row(t, "votes", "%u fix a set; as many cosign the log", vs_committee_q(c));
+    row(t, "shareholders", "%u", c->n);
+    row(t, "privacy threshold", "%u (so many of them together learn nothing)", c->t);
+    row(t, "packing", "%u (secrets in one polynomial)", c->k);
+    row(t, "reconstruction", "%u (sum shares that give the sum)", vs_committee_r(c));
+    row(t, "margin", "%u (sum shares beyond them that a result needs)", c->margin);
+    row(t, "votes", "%u (to fix a set, and to cosign the log)", vs_committee_q(c));
     row(t, "clients", "%u to %u in one round", fed->min_clients, fed->max_clients);
     row(t, "set", "a shareholder may miss %g %%; a voter's own list is covered to %g %%",
         100 * fed->max_missing, 100 * fed->min_cover);
@@ -82,13 +82,14 @@ static void parameter_rows(vs_table *t, const vs_federation *fed)
 static void tolerance_rows(vs_table *t, const vs_federation *fed)
 {
     vs_tolerance tol = vs_federation_tolerance(&fed->committee);
-    row(t, "colluders", "%u shareholders, with the aggregator and any clients", tol.colluders);
-    row(t, "lost before the set", "%u shareholders", tol.lost_before_set);
-    row(t, "lost after the set", "%u shareholders", tol.lost_after_set);
-    row(t, "liars detected", "%u wrong sum shares cannot bend a result unseen", tol.liars_detected);
-    row(t, "liars corrected", "%u wrong sum shares, if all answer; they are named",
+    row(t, "colluders", "%u (shareholders, with the aggregator and any clients)", tol.colluders);
+    row(t, "lost before the set", "%u (shareholders)", tol.lost_before_set);
+    row(t, "lost after the set", "%u (shareholders)", tol.lost_after_set);
+    row(t, "liars detected", "%u (wrong sum shares that cannot bend a result unseen)",
+        tol.liars_detected);
+    row(t, "liars corrected", "%u (wrong sum shares, if all answer; they are named)",
         tol.liars_corrected);
-    row(t, "upload factor", "%.2f field elements sent per packed element", tol.upload_factor);
+    row(t, "upload factor", "%.2f (field elements sent per packed element)", tol.upload_factor);
 }
 
 static void party_row(vs_table *t, const char *role, const char *name, const vs_h32 *key,
@@ -251,7 +252,7 @@ static int enrol_all(const vs_args *args, const vs_federation *fed, const vs_key
 {
     vs_diag diag;
     if (!vs_h32_equal(&admin->pub.identity, &fed->admin_key)) {
-        return vs_out_error("%s: is the key \"%s\", not the federation's admin key \"%s\"",
+        return vs_out_error("%s: holds the key \"%s\", not the federation's admin key \"%s\"",
                             vs_args_text(args, "key"), admin->pub.name, fed->admin_name);
     }
     json_t *list = json_array();

@@ -175,10 +175,11 @@ static int print_new(const vs_federation *fed, const char *path, const vs_buf *t
     if (json) {
         return vs_out_json(json_pack("{s:s, s:s}", "file", path, "federation_id", id));
     }
-    (void)printf("%s\nfederation %s\n%u shareholders: %u may collude, %u may be lost, %u liars are "
-                 "detected, %u corrected\nGive this very file to every party.\n",
-                 path, id, fed->committee.n, t.colluders, t.lost_after_set, t.liars_detected,
-                 t.liars_corrected);
+    (void)printf(
+        "%s\nfederation %s\nshareholders %u, may collude %u, may be lost %u; liars detected "
+        "%u, corrected %u\nGive this very file to every party.\n",
+        path, id, fed->committee.n, t.colluders, t.lost_after_set, t.liars_detected,
+        t.liars_corrected);
     return VS_EXIT_OK;
 }
 
