@@ -65,5 +65,7 @@ void vs_client_free(vs_client *client);
 VS_MUST_CHECK vs_err vs_client_step(vs_client *client, uint64_t now_ms, const vs_event *event,
                                     vs_outbox *out, vs_diag *diag);
 const vs_client_status *vs_client_state(const vs_client *client);
+/* It has computing to do and wants the next TICK at once. */
+bool vs_client_is_busy(const vs_client *client);
 
 #endif /* VS_NET_CLIENT_H */
