@@ -146,6 +146,7 @@ static void take_error(vs_client_peer *p, uint64_t now_ms, const vsw_Error *erro
     case vsw_Code_UNKNOWN_ROUND: /* `open` has not reached it yet */
     case vsw_Code_NOT_FOUND: retry(p, now_ms, name, error->text); return;
     case vsw_Code_STATE:
+    case vsw_Code_MALFORMED: /* a chunk damaged on its way is discarded, not the client */
         if (under_way) {
             retry(p, now_ms, name, error->text);
             return;
