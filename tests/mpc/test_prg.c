@@ -45,16 +45,27 @@ Test(prg, matches_the_python_reference)
     uint64_t words[4];
     vs_prg_words(prg, words, 7, 4);
     for (size_t i = 0; i < 4; i++) cr_expect_eq(words[i], PRG_WORDS_7[i]);
-    uint8_t redraw[24];
-    prg->stream = 1;
+    vs_prg_free(prg);
+}
+
+/* The counter block of a redraw, and that neither stream is taken for the other's continuation. */
+Test(prg, redraw_has_its_own_counter_block)
+{
+    vs_prg *prg = real_prg(VS_PRG_CHALLENGE);
+    uint8_t redraw[32];
+    uint64_t words[4];
     aes_source(&prg->aes, redraw, sizeof redraw, 3, 2, 1, 0);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         cr_expect_eq(vs_load_le64(redraw + 8 * i), AES_TILE_3_ATTEMPT_2[i]);
     }
-    /* After a redraw the continuous stream goes on where it was. */
-    vs_prg_words(prg, words, 0, 2);
+    vs_prg_words(prg, words, 4, 2); /* begins at the byte where the redraw ended */
+    cr_expect_neq(words[0], AES_TILE_3_ATTEMPT_2[4]);
+    vs_prg_words(prg, words, 0, 4);
     cr_expect_eq(words[0] & VS_FE_P, PRG_CHALLENGE_0[0]);
     cr_expect_eq(words[1] & VS_FE_P, PRG_CHALLENGE_0[1]);
+    aes_source(&prg->aes, redraw, 16, 3, 2, 1, 32); /* begins where the words ended */
+    cr_expect_eq(vs_load_le64(redraw), AES_TILE_3_ATTEMPT_2[4]);
+    cr_expect_eq(vs_load_le64(redraw + 8), AES_TILE_3_ATTEMPT_2[5]);
     vs_prg_free(prg);
 }
 

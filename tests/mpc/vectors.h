@@ -38,6 +38,9 @@ static const uint64_t AES_TILE_3_ATTEMPT_2[] = {
     UINT64_C(0xe1b1ee04900202c4),
     UINT64_C(0x790771aedaf8ac4c),
     UINT64_C(0xafc828cb88b3daed),
+    UINT64_C(0xadbc098ee607ef89),
+    UINT64_C(0x5a9cd2ff4e654711),
+    UINT64_C(0x0f3c271dd6dbf9fb),
 };
 static const char PSEUDONYM[] = "9259dfe684e8f47101baed588d6a4818947b567a408acfcb3d7370e42deb4306";
 static const char CONTEXT[] = "4848f213fef358979eda175dca704ff0678e7b85a22473537824e0ba58664e75";

@@ -143,7 +143,7 @@ c_words("PRG_SHARE_33554430", elements(seed, 0, 33554430, 3))
 c_words("PRG_CHALLENGE_0", elements(seed, 1, 0, 2))
 c_words("PRG_LOCATE_0", elements(seed, 2, 0, 2))
 c_words("PRG_WORDS_7", words(seed, 0x51, 7, 4))
-c_words("AES_TILE_3_ATTEMPT_2", words(seed, 1, 0, 3, tile=3, attempt=2))
+c_words("AES_TILE_3_ATTEMPT_2", words(seed, 1, 0, 6, tile=3, attempt=2))
 
 rid = fill(0xF1) + u64(0x1122334455667788)
 pseudonym = h("veilsum/v1 pseudonym", rid, fill(0xC1), fill(0x5A))
