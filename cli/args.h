@@ -47,8 +47,8 @@ typedef struct vs_positional {
 typedef struct vs_args vs_args;
 
 typedef struct vs_command {
-    const char *name;        /* "keygen" or "federation new" */
-    const char *summary;     /* one line, lower case, no full stop */
+    const char *name;        /* at most 26 characters: "keygen" or "federation new" */
+    const char *summary;     /* at most 49 characters, lower case, no full stop */
     const char *description; /* paragraphs divided by an empty line; wrapped by the manual; a
                                 paragraph that starts with a space keeps its lines */
     const vs_opt *options;

@@ -314,6 +314,6 @@ const vs_command vs_cmd_federation_enrol = {
         "is for this federation file only: a changed file is another federation.",
     .options = enrol_options,
     .positionals = enrol_positionals,
-    .examples = "veilsum federation enrol --federation federation.json --key admin.key alice.pub "
-                "bob.pub",
+    .examples = "veilsum federation enrol --federation federation.json --key admin.key \\\n"
+                "    alice.pub bob.pub",
     .run = run_enrol};

@@ -85,13 +85,15 @@ static const vs_opt options[] = {
 
 const vs_command vs_cmd_keygen = {
     .name = "keygen",
-    .summary = "make a key pair for a client, shareholder, aggregator or admin",
+    .summary = "make the key pair of one party",
     .description =
-        "Makes one random master seed and writes it to FILE.key. Every role's key (identity, log, "
+        "A client, a shareholder, the aggregator and the admin each need a key pair. This makes "
+        "one "
+        "random master seed and writes it to FILE.key. Every role's key (identity, log, "
         "cosigner) derives from it, so one file is all that a party has to keep. FILE.pub holds "
         "the "
         "public keys and may be given to anyone.",
     .options = options,
     .examples = "veilsum keygen --out alice.key\n"
-                "veilsum keygen --out /etc/veilsum/shareholder.key --name hospital-1.example.org",
+                "veilsum keygen --out shareholder.key --name hospital-1.example.org",
     .run = run_keygen};

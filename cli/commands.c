@@ -48,11 +48,11 @@ static void list(FILE *out, const char *group)
 
 static void program_help(FILE *out)
 {
-    (void)fprintf(
-        out, "veilsum adds up secret vectors: clients split them into shares, a committee adds "
-             "the\nshares, and only the sum is ever put together again.\n\n"
-             "usage: veilsum COMMAND [OPTIONS]\n"
-             "       veilsum COMMAND --help | --help | --version\n");
+    (void)fprintf(out,
+                  "veilsum adds up secret vectors: clients split them into shares, a committee\n"
+                  "adds the shares, and only the sum is ever put together again.\n\n"
+                  "usage: veilsum COMMAND [OPTIONS]\n"
+                  "       veilsum COMMAND --help | --help | --version\n");
     list(out, NULL);
     (void)fprintf(out, "\nExit status: 0 done; 1 refused, or a check failed; 2 wrong usage.\n");
 }

@@ -116,8 +116,11 @@ static void options(const vs_command *command, FILE *out)
 
 void vs_command_help(const vs_command *command, FILE *out)
 {
-    (void)fprintf(out, "NAME\n%*sveilsum %s - %s\n\nSYNOPSIS\n", INDENT, "", command->name,
-                  command->summary);
+    char name[512];
+    (void)snprintf(name, sizeof name, "veilsum %s - %s", command->name, command->summary);
+    (void)fprintf(out, "NAME\n");
+    paragraphs(out, name, INDENT);
+    (void)fprintf(out, "\nSYNOPSIS\n");
     synopsis(command, out);
     (void)fprintf(out, "\nDESCRIPTION\n");
     paragraphs(out, command->description, INDENT);

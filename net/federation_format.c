@@ -98,6 +98,15 @@ static void put_parties(vs_buf *out, const vs_federation *fed)
     vs_buf_text(out, "\n  ]\n");
 }
 
+/* "federation: line 5: num_shares ..." -> "num_shares ...": the text is nowhere to look it up. */
+static void drop_place(vs_diag *diag)
+{
+    static const char place[] = "federation: line ";
+    if (diag == NULL || strncmp(diag->text, place, sizeof place - 1) != 0) return;
+    const char *rule = strstr(diag->text + sizeof place - 1, ": ");
+    if (rule != NULL) memmove(diag->text, rule + 2, strlen(rule + 2) + 1);
+}
+
 vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag)
 {
     vs_buf text = {0};
@@ -116,7 +125,10 @@ vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag
         goto cleanup;
     }
     err = vs_federation_parse(&again, text.p, text.len, "federation", diag);
-    if (err != VS_OK) goto cleanup;
+    if (err != VS_OK) {
+        drop_place(diag);
+        goto cleanup;
+    }
     size_t before = out->len;
     vs_buf_bytes(out, text.p, text.len);
     err = vs_buf_check(out);
