@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include "base/ct.h"
 #include "mpc/commit.h"
 #include "mpc/params.h"
 
@@ -63,7 +64,9 @@ static vs_err make(vs_seal **out, const uint8_t secret[32], const vs_h32 *other,
         goto cleanup;
     }
     /* libsodium gives -1 for an all-zero result: a low-order point would make the key public. */
-    if (crypto_scalarmult(shared, secret, other->b) != 0) {
+    int verdict = crypto_scalarmult(shared, secret, other->b);
+    VS_CT_PUBLIC(&verdict, sizeof verdict); /* says something about their key only */
+    if (verdict != 0) {
         err = VS_ERR_PROOF;
         goto cleanup;
     }

@@ -9,7 +9,7 @@
 
 int main(void)
 {
-    static const vs_ctime_case *const lists[] = {vs_ctime_mpc};
+    static const vs_ctime_case *const lists[] = {vs_ctime_mpc, vs_ctime_net};
     int status = EXIT_SUCCESS;
     if (!RUNNING_ON_VALGRIND) {
         (void)fprintf(stderr, "run under valgrind: ./dev ctime\n");
