@@ -204,7 +204,7 @@ static bool check_entry(walk *w, tile_cache *cache, source believe, uint64_t ind
     bool have_tile = tile_leaf(w, cache, index, &in_tile);
     vs_err err = entry_leaf(w, index, leaf, &diag);
     if (err != VS_OK) {
-        vs_fsck_found(w->run, "entry %llu: %s", n, diag.text);
+        vs_fsck_found(w->run, "entry %llu: %s", n, err == VS_ERR_STATE ? "is missing" : diag.text);
         *leaf = in_tile;
         return have_tile;
     }
