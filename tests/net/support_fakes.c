@@ -355,17 +355,22 @@ static bool is_over(const vs_client *client)
     return phase == VS_CLIENT_DONE || phase == VS_CLIENT_FAILED;
 }
 
+bool vs_fakes_answer(vs_fakes *w, uint32_t peer, const uint8_t *msg, size_t len, vs_buf *reply)
+{
+    vs_request req;
+    cr_assert_eq(vs_request_decode(&req, msg, len), VS_OK);
+    cr_assert(memcmp(req.head.federation_id, w->tf->fed->id.b, 32) == 0);
+    return peer == VS_PEER_AGGREGATOR ? aggregator(w, &req, reply)
+                                      : shareholder(w, peer, &req, reply);
+}
+
 /* Deliver one message and step the client with what comes back. */
 static vs_err deliver(vs_fakes *w, vs_client *client, const vs_out *item, vs_outbox *out,
                       vs_diag *diag)
 {
-    vs_request req;
     vs_buf reply = {0};
     cr_assert_eq(item->kind, VS_OUT_SEND);
-    cr_assert_eq(vs_request_decode(&req, item->msg.p, item->msg.len), VS_OK);
-    cr_assert(memcmp(req.head.federation_id, w->tf->fed->id.b, 32) == 0);
-    bool there = item->peer == VS_PEER_AGGREGATOR ? aggregator(w, &req, &reply)
-                                                  : shareholder(w, item->peer, &req, &reply);
+    bool there = vs_fakes_answer(w, item->peer, item->msg.p, item->msg.len, &reply);
     vs_event event = {.kind = there ? VS_EVENT_REPLY : VS_EVENT_LOST,
                       .peer = item->peer,
                       .tag = item->tag,

@@ -62,6 +62,9 @@ void vs_fakes_reopen(vs_fakes *w);
 void vs_fakes_add_closed(vs_fakes *w, uint32_t j, uint64_t round, const vs_h32 *params,
                          const vs_keys *signer);
 
+/* What a peer answers to one message; false: nothing, the reply is lost. */
+bool vs_fakes_answer(vs_fakes *w, uint32_t peer, const uint8_t *msg, size_t len, vs_buf *reply);
+
 vs_client *vs_fakes_client(vs_fakes *w);
 /* Drive until DONE, FAILED, an error of the machine, max_steps steps (0 = no limit) or two minutes
  * of virtual time. */

@@ -284,6 +284,30 @@ Test(encoder, leaves_out_shareholders_that_are_not_listed)
     setup_free(&s);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); /* GCC installs no header for it */
+
+/* Bytes that an encoder of this many coordinates allocates. */
+static size_t memory_of(uint32_t dim)
+{
+    setup s = setup_of(16, 3, 7, dim, true);
+    size_t before = __sanitizer_get_current_allocated_bytes();
+    vs_encoder *enc = encoder_of(&s, 5);
+    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    size_t after = __sanitizer_get_current_allocated_bytes();
+    vs_encoder_free(enc);
+    setup_free(&s);
+    return after - before;
+}
+
+Test(encoder, needs_the_same_memory_for_any_length)
+{
+    size_t small = memory_of(10), large = memory_of(3000000);
+    cr_expect_lt(small, (16 + 7) * 65536 + 400000);
+    cr_expect_leq(large, small + 4096, "%zu, %zu", small, large);
+}
+#endif
+
 Test(encoder, refuses_bad_updates_and_weights)
 {
     setup s = setup_of(5, 1, 2, 100, true);
