@@ -40,7 +40,7 @@ vs_err vs_sh_on_answer_chunk(vs_shareholder *sh, const vs_request *req, vs_buf *
                              vs_diag *diag)
 {
     const vsw_AnswerChunk *op = &req->head.op.answer_chunk;
-    vsw_Reply head = {.which_result = vsw_Reply_ok_tag};
+    vsw_Reply head = {.which_result = vsw_Reply_progress_tag};
     vs_buf stored = {0}, chunks = {0};
     bool found = false;
     vs_err err = load_answer(sh, op->round, &stored, &found, diag);
@@ -56,6 +56,8 @@ vs_err vs_sh_on_answer_chunk(vs_shareholder *sh, const vs_request *req, vs_buf *
         if (err == VS_OK && (!found || chunks.len == 0)) {
             err = vs_reply_error(reply, vsw_Code_STATE, 0, "the round is over: its answer is gone");
         } else if (err == VS_OK) {
+            head.result.progress.next = op->first_chunk + (chunks.len + step - 1) / step;
+            head.result.progress.total = n;
             err = vs_reply_encode(reply, &head, chunks.p, chunks.len);
         }
     }
