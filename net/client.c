@@ -299,7 +299,7 @@ static vs_err hash(vs_client *c, uint64_t now_ms, vs_outbox *out, vs_diag *diag)
 static vs_err advance(vs_client *c, uint64_t now_ms, vs_outbox *out, vs_diag *diag)
 {
     vs_err err = VS_OK;
-    if (c->status.phase == VS_CLIENT_ASKING) err = vs_client_ask(c, now_ms, out);
+    if (c->status.phase == VS_CLIENT_ASKING) err = vs_client_ask(c, now_ms, out, diag);
     if (err == VS_OK && c->status.phase == VS_CLIENT_HASHING) err = hash(c, now_ms, out, diag);
     if (err == VS_OK && c->status.phase == VS_CLIENT_SENDING) {
         err = vs_client_send_pump(c, now_ms, out, diag);

@@ -98,6 +98,7 @@ struct vs_client {
     vs_client_status status;
     uint64_t last_tag;
     vs_client_link aggregator;
+    bool looked_up; /* whether the record reports the named round as done */
     bool asking_closure;
     bool resumed; /* the record was there: shareholders may hold receipts past the deadline */
     vs_client_record record;
@@ -134,7 +135,7 @@ vsw_Request vs_client_request(const vs_client *c, pb_size_t op);
 
 /* --- client_ask.c: which round, and may we submit to it? --- */
 
-VS_MUST_CHECK vs_err vs_client_ask(vs_client *c, uint64_t now_ms, vs_outbox *out);
+VS_MUST_CHECK vs_err vs_client_ask(vs_client *c, uint64_t now_ms, vs_outbox *out, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_client_ask_reply(vs_client *c, uint64_t now_ms, const vs_reply *reply,
                                          vs_diag *diag);
 bool vs_client_is_transient(vsw_Code code); /* asking again may help */

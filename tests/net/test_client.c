@@ -269,11 +269,15 @@ Test(client, repeated_after_the_end_it_reports_done_without_sending)
     cr_expect_gt(s->bytes_sent, 0);
     for (uint32_t j = 1; j <= 5; j++) cr_expect_eq(w->sh[j].requests, before[j]);
     cr_expect_eq(w->manifests, 1);
+    cr_expect_eq(w->info_asked, 1); /* not even the aggregator is needed */
     vs_client_free(client);
 
-    w->phase = vsw_Phase_FINAL; /* also long after */
+    w->phase = vsw_Phase_FINAL; /* also long after, and as the newest round */
     w->now_ms += 100000;
     expect_done(w);
+    w->input.round = 0;
+    expect_done(w);
+    cr_expect_eq(w->info_asked, 2);
     vs_fakes_free(w);
 }
 
