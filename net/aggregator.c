@@ -92,7 +92,9 @@ void vs_ag_peer_error(ag_t *ag, uint32_t j, const vsw_Error *error)
     case vsw_Code_STATE:
     case vsw_Code_NOT_FOUND:
         ag->peer[j].behind = true;
+        ag->peer[j].opened = false;
         ag->peer[j].log_known = false;
+        ag->peer[j].cosigned_size = 0;
         vs_ag_peer_retry(ag, j);
         return;
     case vsw_Code_BUSY: vs_ag_peer_retry(ag, j); return;

@@ -113,8 +113,8 @@ vs_err vs_ag_answer_next(ag_t *ag, uint32_t j)
     ag_peer *p = &ag->peer[j];
     uint64_t size = ag->set_index + 1;
     if (ag->answers_logged || p->done) return VS_OK;
-    if (p->behind) p->cosigned_size = 0; /* it lost what it had not made durable: tell it again */
-    p->behind = false;
+    vs_err err = vs_ag_catch_up(ag, j);
+    if (err != VS_OK || p->op != AG_NONE) return err;
     if (!p->listed || p->cosigned_size != size) return vs_ag_follow_next(ag, j);
     if (p->seal != NULL) {
         vsw_Request head = {
@@ -124,7 +124,7 @@ vs_err vs_ag_answer_next(ag_t *ag, uint32_t j)
     }
     vs_buf note = {0};
     vsw_Request head = {.which_op = vsw_Request_answer_tag, .op.answer = {.round = ag->last_round}};
-    vs_err err = vs_log_checkpoint_at(ag->log, size, &note, ag->diag);
+    err = vs_log_checkpoint_at(ag->log, size, &note, ag->diag);
     if (err == VS_OK) {
         err = vs_ag_send(ag, j, AG_ANSWER, &head, note.p, note.len, VS_AG_LONG_TIMEOUT_MS);
     }
@@ -246,7 +246,7 @@ static vs_err on_chunks(ag_t *ag, uint32_t j, const vs_reply *reply)
 vs_err vs_ag_answer_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply)
 {
     ag_peer *p = &ag->peer[j];
-    pb_size_t want = op == AG_ANSWER ? vsw_Reply_answer_tag : vsw_Reply_progress_tag;
+    pb_size_t want = op == AG_ANSWER ? vsw_Reply_answer_tag : vsw_Reply_ok_tag;
     if (reply->head.which_result == vsw_Reply_error_tag) {
         vs_ag_answer_forget(p); /* what is there is asked for again from the start */
         vs_ag_peer_error(ag, j, &reply->head.result.error);

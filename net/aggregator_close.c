@@ -116,7 +116,7 @@ vs_err vs_ag_closing_restore(ag_t *ag, bool *closing)
 vs_err vs_ag_close_next(ag_t *ag, uint32_t j)
 {
     ag_peer *p = &ag->peer[j];
-    if (p->done) return VS_OK;
+    if (!p->listed || p->done) return VS_OK;
     vs_err err = vs_ag_catch_up(ag, j);
     if (err != VS_OK || p->op != AG_NONE) return err;
     vsw_Request head = {.which_op = vsw_Request_close_tag, .op.close = {.round = ag->last_round}};
@@ -224,7 +224,7 @@ vs_err vs_ag_close_advance(ag_t *ag, bool *moved)
     uint32_t have = vs_ag_count_done(ag);
     bool enough = have >= vs_committee_closed(&ag->fed->committee);
     bool expired = ag->now_ms - ag->phase_ms >= closing_ms(ag);
-    if (!enough && !expired && vs_ag_any_waiting(ag, false)) return VS_OK;
+    if (!enough && !expired && vs_ag_any_waiting(ag, true)) return VS_OK;
     *moved = true;
     return log_abort(ag, ag->closing_reason, true);
 }

@@ -239,21 +239,29 @@ vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *bo
 /* --- COLLECT
  * -------------------------------------------------------------------------------------------- */
 
-vs_err vs_ag_collect_next(ag_t *ag, uint32_t j)
+vs_err vs_ag_send_open(ag_t *ag, uint32_t j)
 {
-    ag_peer *p = &ag->peer[j];
     uint64_t index = 0;
     vs_buf envelope = {0};
-    if (!p->listed || p->opened) return vs_ag_follow_next(ag, j);
-    vs_err err = vs_ag_catch_up(ag, j); /* it may have refused `open` for lack of earlier entries */
-    if (err != VS_OK || p->op != AG_NONE) return err;
-    VS_ASSERT(vs_ag_find(ag, ag->last_round, VS_ENTRY_OPEN, 0, &index));
-    err = vs_log_entry(ag->log, index, &envelope, ag->diag);
+    bool found = vs_ag_find(ag, ag->last_round, VS_ENTRY_OPEN, 0, &index);
+    VS_ASSERT(found);
+    vs_err err = vs_log_entry(ag->log, index, &envelope, ag->diag);
     if (err == VS_OK) {
         vsw_Request head = {.which_op = vsw_Request_open_tag, .op.open = {.round = ag->last_round}};
         err = vs_ag_send(ag, j, AG_OPEN, &head, envelope.p, envelope.len, VS_AG_SHORT_TIMEOUT_MS);
     }
     vs_buf_free(&envelope);
+    return err;
+}
+
+vs_err vs_ag_collect_next(ag_t *ag, uint32_t j)
+{
+    ag_peer *p = &ag->peer[j];
+    if (!p->listed || p->opened) return vs_ag_follow_next(ag, j);
+    if (!p->behind) return vs_ag_send_open(ag, j);
+    /* It refused `open`: bring its log up to date, then try again. */
+    vs_err err = vs_ag_follow_next(ag, j);
+    if (err == VS_OK && p->op == AG_NONE) p->behind = false;
     return err;
 }
 

@@ -166,6 +166,7 @@ vs_err vs_ag_catch_up(ag_t *ag, uint32_t j)
 {
     ag_peer *p = &ag->peer[j];
     if (!p->behind) return VS_OK;
+    if (p->listed && !p->opened && ag->phase != vsw_Phase_OPENING) return vs_ag_send_open(ag, j);
     vs_err err = vs_ag_follow_next(ag, j);
     if (err == VS_OK && p->op == AG_NONE) p->behind = false;
     return err;
@@ -235,7 +236,8 @@ static vs_err on_cosign(ag_t *ag, uint32_t j, const vsw_CosignReply *m)
 static void on_error(ag_t *ag, uint32_t j, const vsw_Error *error)
 {
     ag_peer *p = &ag->peer[j];
-    if (error->code == vsw_Code_REFUSED || error->code == vsw_Code_CONFLICT) {
+    bool new = p->backoff_ms == 0; /* tell it once in a row */
+    if (new && (error->code == vsw_Code_REFUSED || error->code == vsw_Code_CONFLICT)) {
         vs_ag_notice(ag, "shareholder %u does not follow the log: %s", j, error->text);
     }
     if (error->code == vsw_Code_CONFLICT && error->value > vs_log_size(ag->log)) {

@@ -222,6 +222,8 @@ VS_MUST_CHECK vs_err vs_ag_open_advance(ag_t *ag, bool *moved);
 VS_MUST_CHECK vs_err vs_ag_collect_restore(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *body,
                                     size_t len);
+/* Send the `open` envelope to shareholder j. */
+VS_MUST_CHECK vs_err vs_ag_send_open(ag_t *ag, uint32_t j);
 /* End collection now (durable), and go to LISTING. */
 VS_MUST_CHECK vs_err vs_ag_collect_end(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_collect_next(ag_t *ag, uint32_t j);

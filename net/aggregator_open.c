@@ -143,9 +143,7 @@ vs_err vs_ag_open_request(ag_t *ag, uint64_t conn, const vsw_ControlOpen *m)
     if (err != VS_OK) return err;
     ag->detail[0] = '\0';
     begin_opening(ag, &q);
-    vsw_Reply head = {.which_result = vsw_Reply_round_info_tag};
-    err = vs_ag_round_info(ag, q.round, &head.result.round_info);
-    if (err != VS_OK) return err;
+    vsw_Reply head = {.which_result = vsw_Reply_ok_tag};
     return vs_ag_reply(ag, conn, &head, NULL, 0);
 }
 

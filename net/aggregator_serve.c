@@ -181,15 +181,14 @@ static vs_err serve_round_info(ag_t *ag, uint64_t conn, uint64_t round)
     vsw_Reply head = {.which_result = vsw_Reply_round_info_tag};
     vs_buf envelope = {0};
     uint64_t index;
-    if (round == 0) {
-        round = ag->last_round + (ag->phase == vsw_Phase_OPENING);
-        if (round == 0) round = 1; /* nothing yet */
-    }
+    bool none = round == 0 && ag->last_round == 0 && ag->phase != vsw_Phase_OPENING;
+    if (round == 0) round = ag->last_round + (none || ag->phase == vsw_Phase_OPENING);
     if (round > ag->last_round + 1) {
         return vs_ag_reply_error(ag, conn, vsw_Code_UNKNOWN_ROUND, ag->last_round,
                                  "the newest round is %" PRIu64, ag->last_round);
     }
     vs_err err = vs_ag_round_info(ag, round, &head.result.round_info);
+    if (none) head.result.round_info.round = 0;
     if (err == VS_OK && vs_ag_find(ag, round, VS_ENTRY_OPEN, 0, &index)) {
         err = vs_log_entry(ag->log, index, &envelope, ag->diag);
     }
