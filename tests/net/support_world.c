@@ -14,7 +14,9 @@
 #define START_MS UINT64_C(1800000000000)
 #define STEP_MS 50u
 
-/* --- life --------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void on_notice(void *ctx, const char *text)
 {
@@ -134,6 +136,7 @@ void vs_world_restart(vs_world *w)
 {
     vs_aggregator_free(w->ag);
     vs_log_close(w->log);
+    vs_store_mem_power_cut(&w->store);
     drop_messages(w, true);
     w->life++;
     start_aggregator(w);
@@ -146,7 +149,9 @@ void vs_world_restart_shareholder(vs_world *w, uint32_t j)
     w->down[j] = false;
 }
 
-/* --- messages ----------------------------------------------------------------------------------------------- */
+/* --- messages
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void push(vs_world *w, uint32_t from_client, const vs_out *item)
 {
@@ -158,8 +163,10 @@ static void push(vs_world *w, uint32_t from_client, const vs_out *item)
     m->life = w->life;
     vs_buf_bytes(&m->bytes, item->msg.p, item->msg.len);
     VS_ASSERT(!m->bytes.failed);
-    if (w->last == NULL) w->first = m;
-    else w->last->next = m;
+    if (w->last == NULL)
+        w->first = m;
+    else
+        w->last->next = m;
     w->last = m;
 }
 
@@ -175,8 +182,10 @@ static void step_aggregator(vs_world *w, const vs_event *event, vs_buf *reply)
         w->failed = true;
     } else {
         for (size_t i = 0; i < box.n; i++) {
-            if (box.item[i].kind == VS_OUT_SEND) push(w, 0, &box.item[i]);
-            else if (reply != NULL) vs_buf_bytes(reply, box.item[i].msg.p, box.item[i].msg.len);
+            if (box.item[i].kind == VS_OUT_SEND)
+                push(w, 0, &box.item[i]);
+            else if (reply != NULL)
+                vs_buf_bytes(reply, box.item[i].msg.p, box.item[i].msg.len);
         }
     }
     vs_outbox_free(&box);
@@ -245,8 +254,10 @@ static void deliver_one(vs_world *w)
                       .msg = reply.p,
                       .len = reply.len,
                       .text = "lost in the test"};
-    if (m->from_client != 0) step_client(w, m->from_client - 1, &event);
-    else if (m->life == w->life) step_aggregator(w, &event, NULL);
+    if (m->from_client != 0)
+        step_client(w, m->from_client - 1, &event);
+    else if (m->life == w->life)
+        step_aggregator(w, &event, NULL);
     vs_buf_free(&reply);
     vs_buf_free(&m->bytes);
     free(m);
@@ -293,20 +304,19 @@ bool vs_world_run_client(vs_world *w, uint32_t i, uint64_t max_ms)
     return false;
 }
 
-/* --- clients ------------------------------------------------------------------------------------------------ */
+/* --- clients
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void reveal(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n)
 {
-    vs_world *w = ctx;
+    const vs_world_reveal *to = ctx;
     (void)round;
-    for (uint32_t i = 0; i < w->config.n_clients; i++) { /* the newest client reveals */
-        if (w->client[i] == NULL || w->coords[i] != NULL) continue;
-        w->coords[i] = malloc(n * sizeof *coords);
-        VS_ASSERT(w->coords[i] != NULL);
-        memcpy(w->coords[i], coords, n * sizeof *coords);
-        w->n_coords = n;
-        return;
-    }
+    free(to->w->coords[to->i]);
+    to->w->coords[to->i] = malloc(n * sizeof *coords);
+    VS_ASSERT(to->w->coords[to->i] != NULL);
+    memcpy(to->w->coords[to->i], coords, n * sizeof *coords);
+    to->w->n_coords = n;
 }
 
 void vs_world_submit(vs_world *w, uint32_t i)
@@ -317,17 +327,17 @@ void vs_world_submit(vs_world *w, uint32_t i)
                              .weight = 1 + i,
                              .purpose = "",
                              .reveal = reveal,
-                             .reveal_ctx = w};
+                             .reveal_ctx = &w->reveal[i]};
     memcpy(input.enrolment, w->tf->enrolment[i], sizeof input.enrolment);
+    w->reveal[i] = (vs_world_reveal){w, i};
     vs_client_free(w->client[i]);
-    free(w->coords[i]);
-    w->coords[i] = NULL;
     must(vs_client_new(&w->client[i], w->tf->fed, w->tf->client[i], w->client_store[i],
                        vs_test_rng_of(&w->client_rng[i]), &input, &diag),
          &diag);
 }
 
-/* --- requests to the aggregator ------------------------------------------------------------------------------- */
+/* --- requests to the aggregator
+ * ------------------------------------------------------------------------------- */
 
 vs_reply vs_world_call(vs_world *w, const vsw_Request *head, const void *body, size_t len)
 {
@@ -366,7 +376,8 @@ vsw_Control vs_world_control(const vs_world *w, const vs_keys *keys, vs_operatio
     vsw_Control c = {.unix_time = w->now_ms / 1000};
     vs_buf statement = {0};
     vs_h32 hash;
-    vs_sha256(&hash, arguments == NULL ? none : arguments->p, arguments == NULL ? 0 : arguments->len);
+    vs_sha256(&hash, arguments == NULL ? none : arguments->p,
+              arguments == NULL ? 0 : arguments->len);
     VS_ASSERT(vs_control_bytes(&statement, &id, op, c.unix_time, &hash) == VS_OK);
     memcpy(c.key, keys->pub.identity.b, sizeof c.key);
     vs_sign(c.signature, statement.p, statement.len, keys->identity_seed);
@@ -425,8 +436,8 @@ uint8_t *vs_world_blob(vs_world *w, const vs_h32 *name, size_t *len)
         vs_buf_h32(&arguments, name);
         vs_buf_u64(&arguments, m->offset);
         m->has_control = true;
-        m->control = vs_world_control(w, w->tf->shareholder[0], VS_OPERATION_READ_BLOB, 0,
-                                      &arguments);
+        m->control =
+            vs_world_control(w, w->tf->shareholder[0], VS_OPERATION_READ_BLOB, 0, &arguments);
         vs_reply reply = vs_world_call(w, &head, NULL, 0);
         if (reply.head.which_result != vsw_Reply_progress_tag) {
             vs_buf_free(&bytes);
@@ -440,7 +451,8 @@ uint8_t *vs_world_blob(vs_world *w, const vs_h32 *name, size_t *len)
     return bytes.p;
 }
 
-/* --- what came of it ------------------------------------------------------------------------------------------ */
+/* --- what came of it
+ * ------------------------------------------------------------------------------------------ */
 
 bool vs_world_entry(vs_world *w, uint64_t round, vs_entry_kind kind, uint32_t nth, vs_entry *out)
 {
@@ -493,8 +505,10 @@ static vs_err blob_read(void *ctx, const vs_h32 *name, uint64_t offset, uint8_t 
     char *path = vs_log_blob_path(w->log, name);
     vs_err err = vs_map_file(&map, path, NULL);
     free(path);
-    if (err != VS_OK || offset + len > map.len) err = VS_ERR_STATE;
-    else memcpy(out, map.p + offset, len);
+    if (err != VS_OK || offset + len > map.len)
+        err = VS_ERR_STATE;
+    else
+        memcpy(out, map.p + offset, len);
     vs_unmap(&map);
     return err;
 }

@@ -1,17 +1,19 @@
 /* tests/net/support_world.h - an aggregator under test among real shareholders and clients.
  *
  * One thread, a virtual clock, messages delivered first in, first out. A hook sees every message of
- * the aggregator to a shareholder and every reply on its way back. The aggregator can be killed after
- * any of its steps: it comes back from its log and store, and what was under way is lost. */
+ * the aggregator to a shareholder and every reply on its way back. The aggregator can be killed
+ * after any of its steps: it comes back from its log and store, and what was under way is lost. */
 #ifndef VS_TESTS_NET_SUPPORT_WORLD_H
 #define VS_TESTS_NET_SUPPORT_WORLD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ledger/entry.h"
 #include "net/aggregator.h"
 #include "net/client.h"
 #include "net/shareholder.h"
+#include "net/submission.h"
 #include "net/wire.h"
 #include "tests/net/support_fed.h"
 #include "tests/support.h"
@@ -21,8 +23,8 @@ enum { WORLD_N_MAX = 8, WORLD_CLIENTS_MAX = 8 };
 typedef struct vs_world vs_world;
 
 typedef enum vs_world_fate { VS_WORLD_DELIVER, VS_WORLD_LOSE } vs_world_fate;
-/* request: what the aggregator asks shareholder j. reply NULL: before delivery; else the message that
- * comes back, which may be replaced. */
+/* request: what the aggregator asks shareholder j. reply NULL: before delivery; else the message
+ * that comes back, which may be replaced. */
 typedef vs_world_fate (*vs_world_hook)(void *ctx, vs_world *w, uint32_t j,
                                        const vs_request *request, vs_buf *reply);
 
@@ -32,6 +34,11 @@ typedef struct vs_world_config {
     bool public_results;
     uint64_t seed;
 } vs_world_config;
+
+typedef struct vs_world_reveal {
+    vs_world *w;
+    uint32_t i;
+} vs_world_reveal;
 
 typedef struct vs_world_message {
     struct vs_world_message *next;
@@ -69,6 +76,7 @@ struct vs_world {
     vs_test_rng client_rng[WORLD_CLIENTS_MAX];
     double *update[WORLD_CLIENTS_MAX];
     uint32_t *coords[WORLD_CLIENTS_MAX]; /* what client i quantised, or NULL */
+    vs_world_reveal reveal[WORLD_CLIENTS_MAX];
     uint32_t n_coords;
     vs_buf manifest; /* the last one that a client sent */
     vs_world_message *first, *last;
