@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -338,4 +339,42 @@ Test(log, killed_in_the_middle_of_appends, .timeout = 120)
         vs_log_close(log);
     }
     vs_test_folder_remove(dir);
+}
+
+/* A disk that gets full: the append fails whole, and what was committed stays. */
+Test(log, a_failing_write_loses_nothing_committed)
+{
+    sample_key k = sample_key_of(ORIGIN, VS_NOTE_ED25519, 1);
+    for (rlim_t room = 4096; room < 200000; room += 20000) {
+        char *dir = vs_test_folder_new();
+        vs_log *log = created(dir, &k);
+        append(log, 2);
+        uint8_t *big = calloc(1, VS_ENTRY_MAX_BYTES);
+        vs_bytes e = {big, VS_ENTRY_MAX_BYTES};
+        uint64_t first;
+        uint64_t size = 2;
+        vs_err err = VS_OK;
+        vs_diag diag = {{0}};
+        struct rlimit old;
+        (void)signal(SIGXFSZ, SIG_IGN);
+        cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){room, old.rlim_max}), 0);
+        for (int i = 0; i < 10 && err == VS_OK; i++) {
+            err = vs_log_append(log, &e, 1, &first, NULL, &diag);
+            if (err == VS_OK) size++;
+        }
+        cr_expect_eq(err, VS_ERR_IO, "%s", diag.text);
+        cr_expect_eq(vs_log_size(log), size);
+        vs_log_close(log);
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+        vs_fsck_report report;
+        cr_assert_eq(vs_fsck(dir, &k.key, NULL, NULL, &report, &diag), VS_OK, "%s", diag.text);
+        cr_expect_eq(report.n_problems, 0);
+        log = opened(dir, &k);
+        cr_expect_eq(vs_log_size(log), size);
+        cr_expect_eq(vs_log_append(log, &e, 1, &first, NULL, NULL), VS_OK);
+        vs_log_close(log);
+        free(big);
+        vs_test_folder_remove(dir);
+    }
 }
