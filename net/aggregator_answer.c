@@ -246,7 +246,7 @@ static vs_err on_chunks(ag_t *ag, uint32_t j, const vs_reply *reply)
 vs_err vs_ag_answer_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply)
 {
     ag_peer *p = &ag->peer[j];
-    pb_size_t want = op == AG_ANSWER ? vsw_Reply_answer_tag : vsw_Reply_ok_tag;
+    pb_size_t want = op == AG_ANSWER ? vsw_Reply_answer_tag : vsw_Reply_progress_tag;
     if (reply->head.which_result == vsw_Reply_error_tag) {
         vs_ag_answer_forget(p); /* what is there is asked for again from the start */
         vs_ag_peer_error(ag, j, &reply->head.result.error);

@@ -21,6 +21,8 @@
 static void on_notice(void *ctx, const char *text)
 {
     vs_world *w = ctx;
+    if (getenv("WORLD_VERBOSE"))
+        (void)fprintf(stderr, "%llu %s\n", (unsigned long long)w->now_ms, text);
     vs_buf_text(&w->notices, text);
     vs_buf_u8(&w->notices, '\n');
 }
