@@ -43,6 +43,9 @@ typedef struct vs_fakes {
     double *update;
     vs_client_input input;
     vs_fake_shareholder sh[VS_SHAREHOLDERS_MAX + 1]; /* by j */
+    /* Instead of the scripted shareholders; false: the reply is lost. */
+    bool (*stand_in)(void *ctx, uint32_t j, const uint8_t *msg, size_t len, vs_buf *reply);
+    void *stand_in_ctx;
     /* aggregator's script */
     vsw_Phase phase;
     uint32_t aggregator_lost, aggregator_busy; /* so many requests first */
