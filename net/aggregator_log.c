@@ -274,7 +274,7 @@ static bool is_finished(const ag_t *ag, vs_entry_kind *how)
 
 vs_err vs_ag_restore(ag_t *ag)
 {
-    vs_entry_kind how;
+    vs_entry_kind how = VS_ENTRY_ABORT;
     vs_err err = index_log(ag);
     if (err == VS_OK && ag->n_entries == 0) err = append_federation(ag);
     if (err == VS_OK) err = vs_ag_blob_restore(ag);
