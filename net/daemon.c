@@ -1,0 +1,177 @@
+#include "net/daemon.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "ledger/log.h"
+#include "net/aggregator.h"
+#include "net/edge.h"
+#include "net/shareholder.h"
+#include "net/store.h"
+
+enum { PATH_BYTES = 4096, TICK_MS = 100, INFLIGHT = 64 };
+
+typedef vs_err (*role_step)(void *role, uint64_t now_ms, const vs_event *event, vs_outbox *out,
+                            vs_diag *diag);
+
+static uint64_t unix_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void notice(const vs_daemon *d, const char *fmt, ...) VS_PRINTF(2, 3);
+static void notice(const vs_daemon *d, const char *fmt, ...)
+{
+    char text[VS_DIAG_BYTES];
+    va_list args;
+    if (d->notice == NULL) return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    d->notice(d->ctx, text);
+}
+
+/* Take events until told to stop. A step that fails is the machine's fault: nothing it made leaves.
+ */
+static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step, vs_diag *diag)
+{
+    vs_outbox box = {0};
+    uint64_t next_tick = 0;
+    vs_err err = VS_OK;
+    while (err == VS_OK && !d->stop(d->ctx)) {
+        vs_event event;
+        uint64_t now = unix_ms();
+        uint64_t wait = next_tick > now ? next_tick - now : 0;
+        vs_err got = vs_edge_wait(edge, &event, wait < TICK_MS ? (uint32_t)wait : TICK_MS);
+        if (got != VS_OK && got != VS_ERR_TIMEOUT) {
+            err = vs_fail(diag, got, "the network edge failed (%s)", vs_err_name(got));
+            break;
+        }
+        now = unix_ms();
+        if (got == VS_OK && event.kind != VS_EVENT_TICK) {
+            err = step(role, now, &event, &box, diag);
+            if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
+        }
+        if (err == VS_OK && now >= next_tick) {
+            vs_event tick = {.kind = VS_EVENT_TICK};
+            err = step(role, now, &tick, &box, diag);
+            if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
+            next_tick = now + TICK_MS;
+        }
+    }
+    vs_outbox_free(&box);
+    return err;
+}
+
+static vs_err path_in(char path[PATH_BYTES], const char *dir, const char *name, vs_diag *diag)
+{
+    int len = snprintf(path, PATH_BYTES, "%s/%s", dir, name);
+    if (len < 0 || len >= PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", dir);
+    return VS_OK;
+}
+
+/* --- shareholder
+ * ---------------------------------------------------------------------------------- */
+
+static vs_err step_shareholder(void *role, uint64_t now_ms, const vs_event *event, vs_outbox *out,
+                               vs_diag *diag)
+{
+    return vs_shareholder_step(role, now_ms, event, out, diag);
+}
+
+vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
+{
+    vs_store store = {0};
+    vs_shareholder *role = NULL;
+    vs_edge *edge = NULL;
+    uint32_t j = vs_federation_shareholder(d->fed, &d->keys->pub.identity);
+    if (j == 0) {
+        return vs_fail(diag, VS_ERR_STATE,
+                       "the key of \"%s\" is no shareholder's of federation \"%s\"",
+                       d->keys->pub.name, d->fed->name);
+    }
+    const char *address = d->listen != NULL ? d->listen : d->fed->shareholder[j - 1].party.address;
+    vs_err err = vs_store_disk_open(&store, d->dir, diag);
+    if (err == VS_OK) {
+        err = vs_shareholder_new(&role, d->fed, d->keys, store, vs_rng_system(), unix_ms(), diag);
+    }
+    if (err == VS_OK) err = vs_edge_new(&edge, address, INFLIGHT, diag);
+    if (err == VS_OK) {
+        notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
+        err = loop(d, edge, role, step_shareholder, diag);
+    }
+    vs_edge_free(edge);
+    vs_shareholder_free(role);
+    vs_store_disk_close(&store);
+    return err;
+}
+
+/* --- aggregator
+ * ------------------------------------------------------------------------------------ */
+
+static vs_err step_aggregator(void *role, uint64_t now_ms, const vs_event *event, vs_outbox *out,
+                              vs_diag *diag)
+{
+    return vs_aggregator_step(role, now_ms, event, out, diag);
+}
+
+static vs_err open_log(vs_log **log, const vs_daemon *d, vs_diag *diag)
+{
+    char dir[PATH_BYTES];
+    char db[PATH_BYTES];
+    vs_err err = path_in(dir, d->dir, "ledger", diag);
+    if (err == VS_OK) err = path_in(db, d->dir, "ledger/ledger.db", diag);
+    if (err != VS_OK) return err;
+    if (vs_file_exists(db)) return vs_log_open(log, dir, &d->fed->log_key, d->keys->log_seed, diag);
+    return vs_log_create(log, dir, d->fed->origin, &d->fed->log_key, d->keys->log_seed, diag);
+}
+
+static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_diag *diag)
+{
+    vs_err err = VS_OK;
+    for (uint32_t j = 1; err == VS_OK && j <= fed->committee.n; j++) {
+        err = vs_edge_set_peer(edge, j, fed->shareholder[j - 1].party.address, diag);
+    }
+    return err;
+}
+
+vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
+{
+    char state[PATH_BYTES];
+    vs_store store = {0};
+    vs_log *log = NULL;
+    vs_aggregator *role = NULL;
+    vs_edge *edge = NULL;
+    if (!vs_h32_equal(&d->keys->pub.identity, &d->fed->aggregator.key)) {
+        return vs_fail(diag, VS_ERR_STATE,
+                       "the key of \"%s\" is not the aggregator's of federation \"%s\"",
+                       d->keys->pub.name, d->fed->name);
+    }
+    const char *address = d->listen != NULL ? d->listen : d->fed->aggregator.address;
+    vs_err err = path_in(state, d->dir, "state", diag);
+    if (err == VS_OK) err = vs_file_make_folders(d->dir, 0700, diag);
+    if (err == VS_OK) err = vs_store_disk_open(&store, state, diag);
+    if (err == VS_OK) err = open_log(&log, d, diag);
+    if (err == VS_OK) err = vs_edge_new(&edge, address, INFLIGHT, diag);
+    if (err == VS_OK) err = connect_shareholders(edge, d->fed, diag);
+    if (err == VS_OK) {
+        err =
+            vs_aggregator_new(&role, d->fed, d->keys, log, store, vs_rng_system(), unix_ms(), diag);
+    }
+    if (err == VS_OK) {
+        vs_aggregator_on_notice(role, d->notice, d->ctx);
+        notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
+               d->fed->name, address, vs_log_size(log));
+        err = loop(d, edge, role, step_aggregator, diag);
+    }
+    vs_edge_free(edge);
+    vs_aggregator_free(role);
+    vs_log_close(log);
+    vs_store_disk_close(&store);
+    return err;
+}
