@@ -120,7 +120,13 @@ vs_err vs_ag_close_next(ag_t *ag, uint32_t j)
     vs_err err = vs_ag_catch_up(ag, j);
     if (err != VS_OK || p->op != AG_NONE) return err;
     vsw_Request head = {.which_op = vsw_Request_close_tag, .op.close = {.round = ag->last_round}};
-    return vs_ag_send(ag, j, AG_CLOSE, &head, NULL, 0, VS_AG_SHORT_TIMEOUT_MS);
+    vs_buf body = {0};
+    err = vs_ag_order_sign(ag, VS_ORDER_CLOSE, &body);
+    if (err == VS_OK) {
+        err = vs_ag_send(ag, j, AG_CLOSE, &head, body.p, body.len, VS_AG_SHORT_TIMEOUT_MS);
+    }
+    vs_buf_free(&body);
+    return err;
 }
 
 /* Is this shareholder j's `closed` entry of this round? */

@@ -310,7 +310,13 @@ vs_err vs_ag_list_next(ag_t *ag, uint32_t j)
     vs_err err = vs_ag_catch_up(ag, j);
     if (err != VS_OK || p->op != AG_NONE) return err;
     vsw_Request head = {.which_op = vsw_Request_list_tag, .op.list = {.round = ag->last_round}};
-    return vs_ag_send(ag, j, AG_LIST, &head, NULL, 0, VS_AG_LONG_TIMEOUT_MS);
+    vs_buf body = {0};
+    err = vs_ag_order_sign(ag, VS_ORDER_LIST, &body);
+    if (err == VS_OK) {
+        err = vs_ag_send(ag, j, AG_LIST, &head, body.p, body.len, VS_AG_LONG_TIMEOUT_MS);
+    }
+    vs_buf_free(&body);
+    return err;
 }
 
 /* NULL, or what is wrong with a list. */

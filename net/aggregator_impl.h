@@ -191,6 +191,8 @@ VS_MUST_CHECK vs_err vs_ag_restore(ag_t *ag);
 /* Fill origin, federation, round and prev of an entry of the current round. */
 void vs_ag_entry_begin(const ag_t *ag, vs_entry *entry, vs_entry_kind kind, uint64_t round);
 /* Sign with the identity key; append the envelope. */
+/* Append our signature of this order over what is in body. */
+VS_MUST_CHECK vs_err vs_ag_order_sign(const ag_t *ag, vs_order order, vs_buf *body);
 VS_MUST_CHECK vs_err vs_ag_entry_sign(ag_t *ag, vs_buf *envelope, const vs_entry *entry);
 /* Durable append of n envelopes of this round; *leaf (may be NULL) is the last one's leaf hash. */
 VS_MUST_CHECK vs_err vs_ag_append(ag_t *ag, uint64_t round, const vs_entry_kind *kinds,

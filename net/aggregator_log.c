@@ -109,6 +109,21 @@ void vs_ag_entry_begin(const ag_t *ag, vs_entry *entry, vs_entry_kind kind, uint
     entry->prev = ag->prev;
 }
 
+vs_err vs_ag_order_sign(const ag_t *ag, vs_order order, vs_buf *body)
+{
+    const vs_round_id id = vs_ag_id(ag, ag->last_round);
+    uint8_t sig[64];
+    vs_buf bytes = {0};
+    vs_err err = vs_order_bytes(&bytes, &id, order, body->p, body->len);
+    if (err == VS_OK) {
+        vs_sign(sig, bytes.p, bytes.len, ag->keys->identity_seed);
+        vs_buf_bytes(body, sig, sizeof sig);
+        err = vs_buf_check(body);
+    }
+    vs_buf_free(&bytes);
+    return err;
+}
+
 vs_err vs_ag_entry_sign(ag_t *ag, vs_buf *envelope, const vs_entry *entry)
 {
     vs_buf payload = {0};

@@ -17,7 +17,8 @@ static vs_err build_vote_body(ag_t *ag, const vs_buf *records, const vs_buf *rej
     vs_err err = vs_proposal_encode(&ag->vote_body, &ag->proposal);
     vs_buf_bytes(&ag->vote_body, records->p, records->len);
     vs_buf_bytes(&ag->vote_body, rejected->p, rejected->len);
-    return err == VS_OK ? vs_buf_check(&ag->vote_body) : err;
+    if (err == VS_OK) err = vs_buf_check(&ag->vote_body);
+    return err == VS_OK ? vs_ag_order_sign(ag, VS_ORDER_VOTE, &ag->vote_body) : err;
 }
 
 /* Never NULL: nobody may be rejected. */

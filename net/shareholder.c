@@ -52,6 +52,26 @@ sh_round *vs_sh_active(vs_shareholder *sh, uint64_t round, vs_buf *reply, vs_err
     return NULL;
 }
 
+bool vs_sh_is_order(vs_shareholder *sh, vs_order order, const vs_request *req, size_t *body_len,
+                    vs_buf *reply, vs_err *err)
+{
+    const vs_round_id id = {.federation_id = sh->fed->id, .round = sh->newest};
+    vs_buf bytes = {0};
+    bool good = false;
+    if (req->body_len >= 64) {
+        *body_len = req->body_len - 64;
+        *err = vs_order_bytes(&bytes, &id, order, req->body, *body_len);
+        good = *err == VS_OK && vs_verify(req->body + *body_len, bytes.p, bytes.len,
+                                          &sh->fed->aggregator.key) == VS_OK;
+    }
+    vs_buf_free(&bytes);
+    if (!good && *err == VS_OK) {
+        *err = vs_reply_error(reply, vsw_Code_UNAUTHORISED, 0,
+                              "the aggregator's signature of this order fails");
+    }
+    return good;
+}
+
 /* --- open and close ------------------------------------------------------------------------------
  */
 

@@ -143,6 +143,10 @@ VS_MUST_CHECK vs_err vs_sh_progress(vs_buf *reply, uint64_t next, uint64_t total
 /* The newest round if it is `round` and open is stored; else NULL, and the Error reply is written
  * with its outcome in *err. */
 sh_round *vs_sh_active(vs_shareholder *sh, uint64_t round, vs_buf *reply, vs_err *err);
+/* Is the body signed by the aggregator as this order (docs/WIRE.md)? *body_len loses the signature.
+ * False: the Error reply is written with its outcome in *err. */
+bool vs_sh_is_order(vs_shareholder *sh, vs_order order, const vs_request *req, size_t *body_len,
+                    vs_buf *reply, vs_err *err);
 /* Code of a reply for a peer's fault. */
 vsw_Code vs_sh_code(vs_err err);
 /* True for errors of the machine, which are passed up. */

@@ -69,8 +69,9 @@ vs_err vs_sh_on_list(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
 {
     vsw_Reply head = {.which_result = vsw_Reply_list_tag};
     vs_err err = VS_OK;
+    size_t body_len = 0;
     sh_round *r = vs_sh_active(sh, req->head.op.list.round, reply, &err);
-    if (r == NULL) return err;
+    if (r == NULL || !vs_sh_is_order(sh, VS_ORDER_LIST, req, &body_len, reply, &err)) return err;
     if (r->sit_out) return vs_reply_error(reply, vsw_Code_CANNOT, 0, "sits this round out");
     if (r->over) return vs_reply_error(reply, vsw_Code_STATE, 0, "the round is over");
     if (!r->frozen && r->closed) {
@@ -104,10 +105,10 @@ vs_err vs_sh_vote_parse(vs_proposal *p, uint8_t sig[64], const vs_buf *stored)
 }
 
 /* Shape: lengths, order and roots agree. False: malformed. */
-static bool read_ballot(ballot *b, const vs_request *req)
+static bool read_ballot(ballot *b, const vs_request *req, size_t body_len)
 {
     const vsw_Vote *op = &req->head.op.vote;
-    vs_reader in = vs_reader_of(req->body, req->body_len);
+    vs_reader in = vs_reader_of(req->body, body_len);
     vs_h32 root, rejected_root;
     if (op->record_count > SH_RECORDS_MAX || op->rejected_count > SH_RECORDS_MAX) return false;
     b->proposal_len = vs_proposal_len();
@@ -235,14 +236,15 @@ vs_err vs_sh_on_vote(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
 {
     ballot b;
     vs_err err = VS_OK;
+    size_t body_len = 0;
     sh_round *r = vs_sh_active(sh, req->head.op.vote.round, reply, &err);
-    if (r == NULL) return err;
+    if (r == NULL || !vs_sh_is_order(sh, VS_ORDER_VOTE, req, &body_len, reply, &err)) return err;
     if (r->sit_out) return vs_reply_error(reply, vsw_Code_CANNOT, 0, "sits this round out");
     if (r->closed) {
         return vs_reply_error(reply, vsw_Code_REFUSED, 0, "signed closed for this round");
     }
     if (r->over) return vs_reply_error(reply, vsw_Code_STATE, 0, "the round is over");
-    if (!read_ballot(&b, req)) {
+    if (!read_ballot(&b, req, body_len)) {
         return vs_reply_error(reply, vsw_Code_MALFORMED, 0,
                               "not a proposal with its records, sorted, and their roots");
     }
@@ -293,8 +295,9 @@ vs_err vs_sh_on_close(vs_shareholder *sh, const vs_request *req, vs_buf *reply, 
     vs_err err = VS_OK;
     vs_buf envelope = {0};
     bool found = false;
+    size_t body_len = 0;
     sh_round *r = vs_sh_active(sh, req->head.op.close.round, reply, &err);
-    if (r == NULL) return err;
+    if (r == NULL || !vs_sh_is_order(sh, VS_ORDER_CLOSE, req, &body_len, reply, &err)) return err;
     if (r->sit_out) return vs_reply_error(reply, vsw_Code_CANNOT, 0, "sits this round out");
     if (r->vote.len != 0 || r->answered) {
         return vs_reply_error(reply, vsw_Code_REFUSED, 0, "voted in this round");

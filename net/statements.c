@@ -98,6 +98,19 @@ vs_err vs_vote_bytes(vs_buf *out, const vs_proposal *p, uint32_t j)
     return vs_buf_check(out);
 }
 
+vs_err vs_order_bytes(vs_buf *out, const vs_round_id *id, vs_order order, const void *body,
+                      size_t body_len)
+{
+    vs_h32 hash;
+    VS_ASSERT(order == VS_ORDER_LIST || order == VS_ORDER_VOTE || order == VS_ORDER_CLOSE);
+    VS_ASSERT(body != NULL || body_len == 0);
+    vs_sha256(&hash, body, body_len);
+    begin(out, "veilsum/v1 order", id);
+    vs_buf_u8(out, (uint8_t)order);
+    vs_buf_h32(out, &hash);
+    return vs_buf_check(out);
+}
+
 vs_err vs_control_bytes(vs_buf *out, const vs_round_id *id, vs_operation op, uint64_t unix_time,
                         const vs_h32 *arguments_hash)
 {

@@ -97,6 +97,17 @@ VS_MUST_CHECK vs_err vs_proposal_decode(vs_proposal *out, const uint8_t *bytes, 
 size_t vs_proposal_len(void);
 VS_MUST_CHECK vs_err vs_vote_bytes(vs_buf *out, const vs_proposal *p, uint32_t j);
 
+/* What only the aggregator may ask of a shareholder: the request's field number in veilsum.proto.
+ */
+typedef enum vs_order {
+    VS_ORDER_LIST = 8,
+    VS_ORDER_VOTE = 9,
+    VS_ORDER_CLOSE = 15,
+} vs_order;
+/* body: what stands before the signature in the request's body (may be empty). */
+VS_MUST_CHECK vs_err vs_order_bytes(vs_buf *out, const vs_round_id *id, vs_order order,
+                                    const void *body, size_t body_len);
+
 /* Control (docs/WIRE.md). */
 typedef enum vs_operation {
     VS_OPERATION_OPEN = 1,

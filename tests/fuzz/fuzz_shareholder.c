@@ -45,6 +45,14 @@ static void add_round(pb_size_t op, const void *body, size_t len)
     add(&head, body, len);
 }
 
+static void add_order(pb_size_t op, vs_order order)
+{
+    vs_buf body = {0};
+    vs_test_order(&body, good.tf, 1, order);
+    add_round(op, body.p, body.len);
+    vs_buf_free(&body);
+}
+
 static void add_submission(const vs_test_sub *s)
 {
     vsw_Request chunk = {.which_op = vsw_Request_submit_chunk_tag};
@@ -116,6 +124,7 @@ static void add_set(vs_test_log *log, const vs_round *round, vs_test_sub *const 
     vs_proposal p = vs_test_proposal(round, &records);
     VS_ASSERT(vs_proposal_encode(&body, &p) == VS_OK);
     vs_buf_bytes(&body, records.p, records.len);
+    vs_test_order(&body, good.tf, 1, VS_ORDER_VOTE);
     head.op.vote.round = 1;
     head.op.vote.record_count = CLIENTS;
     add(&head, body.p, body.len);
@@ -148,7 +157,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         subs[i] = vs_test_sub_new(good.tf, &round, i, 500 + i, NULL);
         add_submission(subs[i]);
     }
-    add_round(vsw_Request_list_tag, NULL, 0);
+    add_order(vsw_Request_list_tag, VS_ORDER_LIST);
     add_entries(log, 0);
     add_note(log, vsw_Request_cosign_tag, 0);
     add_note(log, vsw_Request_answer_tag, 4);
@@ -164,7 +173,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     share.op.sum_share.index = 2;
     share.op.sum_share.total = sum.len;
     add(&share, sum.p, sum.len);
-    add_round(vsw_Request_close_tag, NULL, 0);
+    add_order(vsw_Request_close_tag, VS_ORDER_CLOSE);
     add_round(vsw_Request_status_tag, NULL, 0);
     for (uint32_t i = 0; i < CLIENTS; i++) vs_test_sub_free(subs[i]);
     vs_buf_free(&sum);

@@ -286,10 +286,20 @@ static inline void submit_all(world *w, uint32_t n)
 /* --- set -----------------------------------------------------------------------------------------
  */
 
-static inline vsw_Code list(world *w)
+static inline vs_err try_list(world *w)
 {
     vsw_Request head = {.which_op = vsw_Request_list_tag, .op.list.round = w->round.id.round};
-    return call(w, &head, NULL, 0);
+    vs_buf body = {0};
+    vs_test_order(&body, w->tf, w->round.id.round, VS_ORDER_LIST);
+    vs_err err = try_call(w, &head, body.p, body.len);
+    vs_buf_free(&body);
+    return err;
+}
+
+static inline vsw_Code list(world *w)
+{
+    cr_assert_eq(try_list(w), VS_OK);
+    return code(w);
 }
 
 /* The list in the last reply is exactly these submissions, signed. */
@@ -321,6 +331,7 @@ static inline vs_err try_vote_on(world *w, const vs_proposal *p, const vs_buf *r
     cr_assert_eq(vs_proposal_encode(&body, p), VS_OK);
     vs_buf_bytes(&body, records->p, records->len);
     vs_buf_bytes(&body, rejected->p, rejected->len);
+    vs_test_order(&body, w->tf, w->round.id.round, VS_ORDER_VOTE);
     vs_err err = try_call(w, &head, body.p, body.len);
     vs_buf_free(&body);
     return err;
@@ -346,7 +357,11 @@ static inline vsw_Code vote(world *w, vs_test_sub *const *subs, uint32_t n)
 static inline vsw_Code close_round(world *w)
 {
     vsw_Request head = {.which_op = vsw_Request_close_tag, .op.close.round = w->round.id.round};
-    return call(w, &head, NULL, 0);
+    vs_buf body = {0};
+    vs_test_order(&body, w->tf, w->round.id.round, VS_ORDER_CLOSE);
+    vsw_Code got = call(w, &head, body.p, body.len);
+    vs_buf_free(&body);
+    return got;
 }
 
 static inline void log_set(world *w, vs_test_sub *const *subs, uint32_t n)

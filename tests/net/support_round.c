@@ -226,6 +226,18 @@ void vs_test_sum_share(vs_buf *out, vs_test_sub *const *subs, uint32_t n, uint32
     free(sum);
 }
 
+void vs_test_order(vs_buf *body, const vs_test_fed *tf, uint64_t round, vs_order order)
+{
+    const vs_round_id id = {.federation_id = tf->fed->id, .round = round};
+    vs_buf bytes = {0};
+    uint8_t sig[64];
+    must(vs_order_bytes(&bytes, &id, order, body->p, body->len));
+    vs_sign(sig, bytes.p, bytes.len, tf->aggregator->identity_seed);
+    vs_buf_bytes(body, sig, sizeof sig);
+    must(vs_buf_check(body));
+    vs_buf_free(&bytes);
+}
+
 /* --- entries -------------------------------------------------------------------------------------
  */
 

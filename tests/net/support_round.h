@@ -42,6 +42,9 @@ void vs_test_records(vs_buf *out, vs_test_sub *const *subs, uint32_t n);
 /* The plain sum share of shareholder j over these submissions: M elements. */
 void vs_test_sum_share(vs_buf *out, vs_test_sub *const *subs, uint32_t n, uint32_t j);
 
+/* Append the aggregator's signature of an order over what is in body. */
+void vs_test_order(vs_buf *body, const vs_test_fed *tf, uint64_t round, vs_order order);
+
 /* --- entries -------------------------------------------------------------------------------------
  */
 

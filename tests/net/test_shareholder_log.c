@@ -340,7 +340,6 @@ typedef struct promise {
 static bool step(world *w, uint32_t at, promise *p)
 {
     vs_test_sub *s = w->sub[at / 3 < 2 ? at / 3 : 0];
-    vsw_Request head = {.which_op = vsw_Request_list_tag, .op.list.round = 1};
     vs_err err;
     switch (at) {
     case 0:
@@ -362,7 +361,7 @@ static bool step(world *w, uint32_t at, promise *p)
         }
         break;
     case 6:
-        err = try_call(w, &head, NULL, 0);
+        err = try_list(w);
         if (err == VS_OK) expect_list(w, w->sub, 2);
         break;
     case 7:

@@ -57,6 +57,39 @@ Test(shareholder_set, subtracts_who_is_not_in_the_set)
 /* --- vote ----------------------------------------------------------------------------------------
  */
 
+/* A packet from anywhere must not freeze a list, spend the vote or close the round. */
+Test(shareholder_set, obeys_orders_of_the_aggregator_only)
+{
+    static const struct {
+        pb_size_t op;
+        vs_order order;
+    } orders[] = {{vsw_Request_list_tag, VS_ORDER_LIST},
+                  {vsw_Request_vote_tag, VS_ORDER_VOTE},
+                  {vsw_Request_close_tag, VS_ORDER_CLOSE}};
+    world *w = world_new(4, 2, 0);
+    open_round(w, 1, DIM);
+    must_be(w, submit(w, sub_of(w, 0, NULL)));
+    for (size_t i = 0; i < 3; i++) {
+        vsw_Request head = {.which_op = orders[i].op};
+        vs_buf body = {0};
+        head.op.list.round = 1;
+        expect_code(w, call(w, &head, NULL, 0), vsw_Code_UNAUTHORISED);
+        vs_test_order(&body, w->tf, 1, orders[(i + 1) % 3].order); /* another order */
+        expect_code(w, call(w, &head, body.p, body.len), vsw_Code_UNAUTHORISED);
+        vs_buf_reset(&body);
+        vs_test_order(&body, w->tf, 2, orders[i].order); /* another round */
+        expect_code(w, call(w, &head, body.p, body.len), vsw_Code_UNAUTHORISED);
+        vs_buf_reset(&body);
+        vs_test_order(&body, w->tf, 1, orders[i].order);
+        body.p[i] ^= 1;
+        expect_code(w, call(w, &head, body.p, body.len), vsw_Code_UNAUTHORISED);
+        vs_buf_free(&body);
+    }
+    must_be(w, submit(w, sub_of(w, 1, NULL))); /* nothing was frozen or closed */
+    must_be(w, vote(w, w->sub, 2));
+    world_free(w);
+}
+
 Test(shareholder_set, votes_at_most_once_across_a_restart)
 {
     world *w = world_new(4, 5, 0);
