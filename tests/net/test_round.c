@@ -1,0 +1,309 @@
+#define _GNU_SOURCE /* memmem */
+/* Whole rounds in one process: the real roles, a network that loses, repeats, delays and reorders, parties
+ * that die and come back. The decoded sum must equal the exact integer sum, or the round must abort. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "net/audit.h"
+#include "tests/net/support_sim.h"
+#include "tests/support.h"
+
+static const vs_sim_config SMALL = {.committee = {.n = 5, .t = 1, .k = 2, .margin = 1},
+                                    .n_clients = 6,
+                                    .max_clients = 8,
+                                    .min_clients = 3,
+                                    .dim = 50,
+                                    .seed = 1};
+
+static vs_sim *sim_with_round(const vs_sim_config *config, uint32_t n_start, uint64_t *round)
+{
+    vs_sim *sim = vs_sim_new(config);
+    cr_assert_eq(vs_sim_open(sim, n_start, round), vsw_Code_OK);
+    for (uint32_t i = 0; i < n_start; i++) vs_sim_client_start(sim, i, *round, "");
+    return sim;
+}
+
+/* The published sums equal the sum of the quantised updates of exactly the clients that are included, and
+ * those are all that finished when `expected` says so. */
+static void expect_exact(vs_sim *sim, uint64_t round, uint32_t expected)
+{
+    uint32_t n = 0;
+    uint64_t *sums = vs_sim_sums(sim, round, &n);
+    cr_assert_not_null(sums, "round %llu has no sums", (unsigned long long)round);
+    vsw_RoundInfo info = vs_sim_round_info(sim, round);
+    cr_assert_eq(info.clients_included, expected, "%u included, %u expected", info.clients_included,
+                 expected);
+    uint64_t *want = calloc(n, sizeof *want);
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < SMALL.n_clients; i++) {
+        const vs_client_status *status = vs_sim_client(sim, i);
+        if (status == NULL || status->phase != VS_CLIENT_DONE) continue;
+        uint32_t len = 0;
+        const uint32_t *coords = vs_sim_coordinates(sim, i, &len);
+        cr_assert_not_null(coords);
+        cr_assert_eq(len, n);
+        for (uint32_t c = 0; c < n; c++) want[c] += coords[c];
+        done++;
+    }
+    cr_assert_eq(done, expected, "%u clients are done, %u expected", done, expected);
+    cr_assert_arr_eq(sums, want, n * sizeof *sums);
+    free(want);
+    free(sums);
+}
+
+static void print_problem(void *ctx, const char *text)
+{
+    (void)ctx;
+    cr_log_error("audit: %s", text);
+}
+
+static void expect_audit_ok(vs_sim *sim)
+{
+    vs_audit_report report;
+    vs_diag diag = {{0}};
+    char folder[600];
+    (void)snprintf(folder, sizeof folder, "%s/ledger", vs_sim_ledger_folder(sim));
+    if (vs_sim_is_up(sim, VS_PEER_AGGREGATOR)) vs_sim_crash(sim, VS_PEER_AGGREGATOR, false);
+    cr_assert_eq(vs_audit_dir(&report, folder, vs_sim_federation(sim), NULL, print_problem, NULL, &diag),
+                 VS_OK, "%s", diag.text);
+    cr_assert(report.ok, "the audit found %u problems", report.n_problems);
+}
+
+static void expect_phase(vs_sim *sim, uint64_t round, vsw_Phase phase)
+{
+    vsw_RoundInfo info = vs_sim_round_info(sim, round);
+    cr_assert_eq(info.phase, phase, "phase is %s (%s), not %s", vs_phase_name(info.phase), info.detail,
+                 vs_phase_name(phase));
+}
+
+Test(round, sums_exactly_and_passes_the_audit)
+{
+    uint64_t round = 0;
+    vs_sim *sim = sim_with_round(&SMALL, 6, &round);
+    cr_assert(vs_sim_run_round(sim, 120000));
+    expect_phase(sim, round, vsw_Phase_FINAL);
+    expect_exact(sim, round, 6);
+    expect_audit_ok(sim);
+    vs_sim_free(sim);
+}
+
+/* Three rounds in a row on one ledger; the clients use a purpose each time, because there is no model. */
+Test(round, rounds_follow_each_other)
+{
+    vs_sim *sim = vs_sim_new(&SMALL);
+    for (uint64_t want = 1; want <= 3; want++) {
+        uint64_t round = 0;
+        char purpose[32];
+        (void)snprintf(purpose, sizeof purpose, "repeat %llu", (unsigned long long)want);
+        cr_assert_eq(vs_sim_open(sim, 6, &round), vsw_Code_OK);
+        cr_assert_eq(round, want);
+        for (uint32_t i = 0; i < 6; i++) vs_sim_client_start(sim, i, round, purpose);
+        cr_assert(vs_sim_run_round(sim, 120000));
+        expect_phase(sim, round, vsw_Phase_FINAL);
+        expect_exact(sim, round, 6);
+    }
+    expect_audit_ok(sim);
+    vs_sim_free(sim);
+}
+
+/* --- a bad network -------------------------------------------------------------------------------------- */
+
+typedef struct weather {
+    uint64_t seed, count;
+    uint32_t drop, twice, later; /* of 100 */
+} weather;
+
+static vs_sim_fate bad_weather(void *ctx, uint32_t from, uint32_t to, bool is_reply, vs_buf *msg)
+{
+    weather *w = ctx;
+    (void)msg;
+    if (from >= VS_SIM_ADMIN || to >= VS_SIM_ADMIN) return VS_SIM_DELIVER;
+    uint64_t dice = vs_test_u64(w->seed, w->count++) % 100;
+    if (dice < w->drop) return VS_SIM_DROP;
+    dice -= w->drop;
+    if (dice < w->twice) return is_reply ? VS_SIM_LATER : VS_SIM_TWICE;
+    dice -= w->twice;
+    return dice < w->later ? VS_SIM_LATER : VS_SIM_DELIVER;
+}
+
+Test(round, survives_lost_repeated_late_and_reordered_messages)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        weather w = {.seed = seed, .drop = 8, .twice = 8, .later = 8};
+        vs_sim_config config = SMALL;
+        config.seed = seed;
+        config.shuffle = true;
+        uint64_t round = 0;
+        vs_sim *sim = sim_with_round(&config, 6, &round);
+        vs_sim_hook_set(sim, bad_weather, &w);
+        cr_assert(vs_sim_run_round(sim, 400000), "seed %llu hangs", (unsigned long long)seed);
+        vs_sim_hook_set(sim, NULL, NULL);
+        expect_phase(sim, round, vsw_Phase_FINAL);
+        expect_exact(sim, round, 6);
+        expect_audit_ok(sim);
+        vs_sim_free(sim);
+    }
+}
+
+/* --- parties that leave ------------------------------------------------------------------------------------ */
+
+typedef struct wait_for {
+    uint64_t round;
+    vsw_Phase phase;
+} wait_for;
+
+static bool phase_reached(void *ctx, vs_sim *sim)
+{
+    const wait_for *w = ctx;
+    return vs_sim_round_info(sim, w->round).phase >= w->phase;
+}
+
+Test(round, ends_without_any_one_shareholder_lost_at_any_phase)
+{
+    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING, vsw_Phase_VOTING, vsw_Phase_SETTING,
+                                vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
+    for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
+        for (uint32_t j = 1; j <= 5; j += 2) {
+            uint64_t round = 0;
+            vs_sim *sim = sim_with_round(&SMALL, 6, &round);
+            wait_for w = {.round = round, .phase = phases[p]};
+            cr_assert(vs_sim_run(sim, phase_reached, &w, 100000));
+            vs_sim_crash(sim, j, true);
+            cr_assert(vs_sim_run_round(sim, 200000));
+            expect_phase(sim, round, vsw_Phase_FINAL);
+            expect_exact(sim, round, 6);
+            expect_audit_ok(sim);
+            vs_sim_free(sim);
+        }
+    }
+}
+
+Test(round, needs_only_min_clients)
+{
+    uint64_t round = 0;
+    vs_sim *sim = sim_with_round(&SMALL, 3, &round);
+    cr_assert(vs_sim_run_round(sim, 200000));
+    expect_phase(sim, round, vsw_Phase_FINAL);
+    expect_exact(sim, round, 3);
+    expect_audit_ok(sim);
+    vs_sim_free(sim);
+}
+
+Test(round, aborts_closed_below_min_clients_and_clients_may_submit_again)
+{
+    uint64_t round = 0;
+    vs_sim *sim = vs_sim_new(&SMALL);
+    cr_assert_eq(vs_sim_open(sim, 0, &round), vsw_Code_OK);
+    for (uint32_t i = 0; i < 2; i++) vs_sim_client_start(sim, i, round, "");
+    cr_assert(vs_sim_run_round(sim, 400000));
+    expect_phase(sim, round, vsw_Phase_ABORTED);
+    cr_assert_null(vs_sim_sums(sim, round, &(uint32_t){0}));
+
+    cr_assert_eq(vs_sim_open(sim, 6, &round), vsw_Code_OK);
+    for (uint32_t i = 0; i < 6; i++) vs_sim_client_start(sim, i, round, "");
+    cr_assert(vs_sim_run_round(sim, 200000));
+    expect_phase(sim, round, vsw_Phase_FINAL);
+    expect_exact(sim, round, 6);
+    expect_audit_ok(sim);
+    vs_sim_free(sim);
+}
+
+/* Counts answers that leave shareholders. */
+static vs_sim_fate count_answers(void *ctx, uint32_t from, uint32_t to, bool is_reply, vs_buf *msg)
+{
+    uint32_t *n = ctx;
+    vs_reply reply;
+    (void)to;
+    if (is_reply && from >= 1 && from <= 128 && vs_reply_decode(&reply, msg->p, msg->len) == VS_OK &&
+        reply.head.which_result == vsw_Reply_answer_tag) {
+        (*n)++;
+    }
+    return VS_SIM_DELIVER;
+}
+
+Test(round, aborts_below_the_threshold_and_releases_nothing)
+{
+    for (uint32_t lost = 2; lost <= 4; lost++) {
+        uint64_t round = 0;
+        uint32_t answers = 0;
+        vs_sim *sim = sim_with_round(&SMALL, 6, &round);
+        vs_sim_hook_set(sim, count_answers, &answers);
+        wait_for w = {.round = round, .phase = vsw_Phase_LISTING};
+        cr_assert(vs_sim_run(sim, phase_reached, &w, 100000));
+        for (uint32_t j = 1; j <= lost; j++) vs_sim_crash(sim, j, false);
+        cr_assert(vs_sim_run_round(sim, 700000));
+        expect_phase(sim, round, vsw_Phase_ABORTED);
+        cr_assert_eq(answers, 0);
+        cr_assert_null(vs_sim_sums(sim, round, &(uint32_t){0}));
+        vs_sim_free(sim);
+    }
+}
+
+Test(round, goes_on_after_every_party_was_killed_and_restarted_at_every_phase)
+{
+    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING, vsw_Phase_VOTING, vsw_Phase_SETTING,
+                                vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
+    for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
+        uint64_t round = 0;
+        vs_sim *sim = sim_with_round(&SMALL, 6, &round);
+        wait_for w = {.round = round, .phase = phases[p]};
+        cr_assert(vs_sim_run(sim, phase_reached, &w, 100000));
+        for (uint32_t a = 0; a <= 5; a++) {
+            vs_sim_crash(sim, a, true);
+            vs_sim_restart(sim, a);
+        }
+        for (uint32_t i = 0; i < 6; i++) {
+            vs_sim_crash(sim, VS_SIM_CLIENT + i, true);
+            vs_sim_restart(sim, VS_SIM_CLIENT + i);
+        }
+        cr_assert(vs_sim_run_round(sim, 300000), "phase %s hangs", vs_phase_name(phases[p]));
+        expect_phase(sim, round, vsw_Phase_FINAL);
+        expect_exact(sim, round, 6);
+        expect_audit_ok(sim);
+        vs_sim_free(sim);
+    }
+}
+
+Test(round, cancel_before_the_set_closes_the_round)
+{
+    uint64_t round = 0;
+    vs_sim *sim = vs_sim_new(&SMALL);
+    cr_assert_eq(vs_sim_open(sim, 0, &round), vsw_Code_OK);
+    vs_sim_client_start(sim, 0, round, "");
+    (void)vs_sim_run(sim, NULL, NULL, 2000);
+    cr_assert_eq(vs_sim_control(sim, VS_OPERATION_CANCEL, round), vsw_Code_OK);
+    cr_assert(vs_sim_run_round(sim, 60000));
+    expect_phase(sim, round, vsw_Phase_ABORTED);
+    expect_audit_ok(sim);
+    vs_sim_free(sim);
+}
+
+/* --- nothing readable on the wire ------------------------------------------------------------------------- */
+
+static bool contains(const vs_buf *haystack, const void *needle, size_t len)
+{
+    return memmem(haystack->p, haystack->len, needle, len) != NULL;
+}
+
+Test(round, carries_no_update_coordinate_or_element_in_clear)
+{
+    uint64_t round = 0;
+    vs_sim *sim = vs_sim_new(&SMALL);
+    vs_sim_record(sim);
+    cr_assert_eq(vs_sim_open(sim, 6, &round), vsw_Code_OK);
+    for (uint32_t i = 0; i < 6; i++) vs_sim_client_start(sim, i, round, "");
+    cr_assert(vs_sim_run_round(sim, 120000));
+    const vs_buf *wire = vs_sim_recorded(sim);
+    cr_assert_gt(wire->len, 10000);
+    for (uint32_t i = 0; i < 6; i++) {
+        uint32_t n = 0;
+        const uint32_t *coords = vs_sim_coordinates(sim, i, &n);
+        const double *update = vs_sim_update(sim, i);
+        cr_assert(!contains(wire, update, 8), "update of client %u", i);
+        cr_assert(!contains(wire, coords, 8), "coordinates of client %u", i);
+    }
+    vs_sim_free(sim);
+}
