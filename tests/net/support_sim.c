@@ -6,7 +6,10 @@
 
 #include <sodium.h>
 
+#include "base/file.h"
 #include "base/hash.h"
+#include "ledger/dsse.h"
+#include "ledger/entry.h"
 #include "ledger/log.h"
 #include "net/submission.h"
 #include "tests/net/support_fed.h"
@@ -43,7 +46,7 @@ typedef struct client_actor {
 
 struct vs_sim {
     vs_sim_config config;
-    vs_test_federation *parties;
+    vs_test_fed *parties;
     char *folder;
     vs_log *log;
     vs_aggregator *aggregator;
@@ -74,14 +77,15 @@ static void must(vs_err err, const char *what, const vs_diag *diag)
     abort();
 }
 
-/* --- parties ------------------------------------------------------------------------------------- */
+/* --- parties -------------------------------------------------------------------------------------
+ */
 
 static void print_notice(void *ctx, const char *text)
 {
     const vs_sim *sim = ctx;
     if (getenv("VEILSUM_SIM_VERBOSE") != NULL) {
-        (void)fprintf(stderr, "%8llu aggregator: %s\n", (unsigned long long)(sim->now_ms % 100000000),
-                      text);
+        (void)fprintf(stderr, "%8llu aggregator: %s\n",
+                      (unsigned long long)(sim->now_ms % 100000000), text);
     }
 }
 
@@ -96,15 +100,17 @@ static void aggregator_up(vs_sim *sim)
         (void)snprintf(path, sizeof path, "%s/ledger", sim->folder);
         if (there != NULL) {
             (void)fclose(there);
-            must(vs_log_open(&sim->log, path, &keys->pub.log, keys->log_seed, &diag), "log open", &diag);
+            must(vs_log_open(&sim->log, path, &sim->parties->fed->log_key, keys->log_seed, &diag),
+                 "log open", &diag);
         } else {
-            must(vs_log_create(&sim->log, path, sim->parties->fed->origin, &keys->pub.log,
-                               keys->log_seed, &diag),
+            must(vs_log_create(&sim->log, path, sim->parties->fed->origin,
+                               &sim->parties->fed->log_key, keys->log_seed, &diag),
                  "log create", &diag);
         }
     }
-    must(vs_aggregator_new(&sim->aggregator, sim->parties->fed, keys, sim->log, sim->aggregator_store,
-                           vs_test_rng_of(&sim->aggregator_rng), sim->now_ms, &diag),
+    must(vs_aggregator_new(&sim->aggregator, sim->parties->fed, keys, sim->log,
+                           sim->aggregator_store, vs_test_rng_of(&sim->aggregator_rng), sim->now_ms,
+                           &diag),
          "aggregator", &diag);
     vs_aggregator_on_notice(sim->aggregator, print_notice, sim);
 }
@@ -112,9 +118,9 @@ static void aggregator_up(vs_sim *sim)
 static void shareholder_up(vs_sim *sim, uint32_t j)
 {
     vs_diag diag = {{0}};
-    must(vs_shareholder_new(&sim->shareholder[j], sim->parties->fed, sim->parties->shareholder[j - 1],
-                            sim->shareholder_store[j], vs_test_rng_of(&sim->shareholder_rng[j]),
-                            sim->now_ms, &diag),
+    must(vs_shareholder_new(&sim->shareholder[j], sim->parties->fed,
+                            sim->parties->shareholder[j - 1], sim->shareholder_store[j],
+                            vs_test_rng_of(&sim->shareholder_rng[j]), sim->now_ms, &diag),
          "shareholder", &diag);
 }
 
@@ -165,12 +171,12 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
     sim->next_tick = sim->now_ms;
     sim->next_id = 1;
     sim->folder = vs_test_folder_new();
-    sim->parties = vs_test_federation_new(&(vs_test_federation_config){.committee = config->committee,
-                                                                       .max_clients = config->max_clients,
-                                                                       .min_clients = config->min_clients,
-                                                                       .n_clients = config->n_clients,
-                                                                       .demo = true,
-                                                                       .seed = config->seed});
+    sim->parties = vs_test_federation_new(&(vs_test_fed_config){.committee = config->committee,
+                                                                .max_clients = config->max_clients,
+                                                                .min_clients = config->min_clients,
+                                                                .n_clients = config->n_clients,
+                                                                .demo = true,
+                                                                .seed = config->seed});
     must(vs_store_mem_open(&sim->aggregator_store), "store", &(vs_diag){{0}});
     sim->aggregator_rng.seed = config->seed + 1;
     aggregator_up(sim);
@@ -259,7 +265,8 @@ vs_store *vs_sim_store(vs_sim *sim, uint32_t actor)
     return &sim->shareholder_store[actor];
 }
 
-/* --- network --------------------------------------------------------------------------------------- */
+/* --- network
+ * --------------------------------------------------------------------------------------- */
 
 static call *call_of(vs_sim *sim, uint64_t id)
 {
@@ -302,8 +309,10 @@ static uint64_t new_call(vs_sim *sim, uint32_t from, uint32_t to, uint64_t tag, 
     return sim->calls[c].id;
 }
 
-/* A hook may keep a message back, repeat it or change it; returns false if it is not to be queued. */
-static bool through_hook(vs_sim *sim, uint32_t from, uint32_t to, uint64_t id, bool is_reply, vs_buf *msg)
+/* A hook may keep a message back, repeat it or change it; returns false if it is not to be queued.
+ */
+static bool through_hook(vs_sim *sim, uint32_t from, uint32_t to, uint64_t id, bool is_reply,
+                         vs_buf *msg)
 {
     vs_sim_fate fate = VS_SIM_DELIVER;
     if (sim->hook != NULL) fate = sim->hook(sim->hook_ctx, from, to, is_reply, msg);
@@ -357,7 +366,8 @@ static void step_actor(vs_sim *sim, uint32_t actor, const vs_event *event)
     if (actor == VS_PEER_AGGREGATOR) {
         err = vs_aggregator_step(sim->aggregator, sim->now_ms, event, &box, &diag);
     } else if (actor >= VS_SIM_CLIENT) {
-        err = vs_client_step(sim->client[actor - VS_SIM_CLIENT].role, sim->now_ms, event, &box, &diag);
+        err = vs_client_step(sim->client[actor - VS_SIM_CLIENT].role, sim->now_ms, event, &box,
+                             &diag);
     } else {
         err = vs_shareholder_step(sim->shareholder[actor], sim->now_ms, event, &box, &diag);
     }
@@ -456,7 +466,8 @@ bool vs_sim_run(vs_sim *sim, bool (*done)(void *ctx, vs_sim *sim), void *ctx, ui
     return done == NULL;
 }
 
-/* --- what a test asks for ---------------------------------------------------------------------------- */
+/* --- what a test asks for
+ * ---------------------------------------------------------------------------- */
 
 void vs_sim_hook_set(vs_sim *sim, vs_sim_hook hook, void *ctx)
 {
@@ -522,8 +533,8 @@ static bool admin_done(void *ctx, vs_sim *sim)
     return sim->admin_done;
 }
 
-void vs_sim_call(vs_sim *sim, uint32_t actor, const vsw_Request *head, const void *body, size_t body_len,
-                 vs_buf *reply)
+void vs_sim_call(vs_sim *sim, uint32_t actor, const vsw_Request *head, const void *body,
+                 size_t body_len, vs_buf *reply)
 {
     vs_buf msg = {0};
     vsw_Request copy = *head;
@@ -535,4 +546,133 @@ void vs_sim_call(vs_sim *sim, uint32_t actor, const vsw_Request *head, const voi
     enqueue(sim, id, false, &msg, HOP_MS);
     (void)vs_sim_run(sim, admin_done, NULL, 30000);
     vs_buf_bytes(reply, sim->admin_reply.p, sim->admin_reply.len);
+}
+
+static vsw_Control control_of(const vs_sim *sim, uint64_t round, vs_operation op,
+                              const vs_buf *arguments)
+{
+    vsw_Control control = {0};
+    vs_buf msg = {0};
+    vs_h32 hash;
+    vs_round_id id = {.federation_id = sim->parties->fed->id, .round = round};
+    const vs_keys *admin = sim->parties->admin;
+    control.unix_time = sim->now_ms / 1000;
+    memcpy(control.key, admin->pub.identity.b, 32);
+    vs_sha256(&hash, arguments->p, arguments->len);
+    must(vs_control_bytes(&msg, &id, op, control.unix_time, &hash), "control", &(vs_diag){{0}});
+    vs_sign(control.signature, msg.p, msg.len, admin->identity_seed);
+    vs_buf_free(&msg);
+    return control;
+}
+
+static vsw_Code call_code(vs_sim *sim, const vsw_Request *head, uint64_t *value)
+{
+    vs_buf msg = {0};
+    vs_reply reply;
+    vsw_Code code = vsw_Code_NOT_FOUND;
+    vs_sim_call(sim, VS_PEER_AGGREGATOR, head, NULL, 0, &msg);
+    if (vs_reply_decode(&reply, msg.p, msg.len) == VS_OK) {
+        bool failed = reply.head.which_result == vsw_Reply_error_tag;
+        code = failed ? reply.head.result.error.code : vsw_Code_OK;
+        if (failed) (void)fprintf(stderr, "control: %s\n", reply.head.result.error.text);
+        if (!failed && reply.head.which_result == vsw_Reply_round_info_tag && value != NULL) {
+            *value = reply.head.result.round_info.round;
+        }
+    }
+    vs_buf_free(&msg);
+    return code;
+}
+
+vsw_Code vs_sim_open(vs_sim *sim, uint32_t target_clients, uint64_t *round)
+{
+    vs_buf arguments = {0};
+    vsw_Request head = {.which_op = vsw_Request_control_open_tag};
+    vsw_ControlOpen *open = &head.op.control_open;
+    vs_h32 no_model = {{0}};
+    *round = vs_sim_round_info(sim, 0).next_round;
+    open->has_control = true;
+    open->round = *round;
+    open->dim = sim->config.dim;
+    open->target_clients = target_clients;
+    vs_buf_u32(&arguments, open->dim);
+    vs_buf_h32(&arguments, &no_model);
+    vs_buf_u32(&arguments, target_clients);
+    vs_buf_u32(&arguments, 0);
+    open->control = control_of(sim, *round, VS_OPERATION_OPEN, &arguments);
+    vs_buf_free(&arguments);
+    return call_code(sim, &head, NULL);
+}
+
+vsw_Code vs_sim_control(vs_sim *sim, vs_operation op, uint64_t round)
+{
+    vs_buf none = {0};
+    vsw_Request head = {0};
+    head.which_op =
+        op == VS_OPERATION_CLOSE ? vsw_Request_control_close_tag : vsw_Request_control_cancel_tag;
+    vsw_ControlRound *control = &head.op.control_close; /* both are a ControlRound */
+    control->has_control = true;
+    control->round = round;
+    control->control = control_of(sim, round, op, &none);
+    return call_code(sim, &head, NULL);
+}
+
+vsw_RoundInfo vs_sim_round_info(vs_sim *sim, uint64_t round)
+{
+    vs_buf msg = {0};
+    vs_reply reply;
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    vsw_Request head = {.which_op = vsw_Request_round_info_tag};
+    head.op.round_info.round = round;
+    vs_sim_call(sim, VS_PEER_AGGREGATOR, &head, NULL, 0, &msg);
+    if (vs_reply_decode(&reply, msg.p, msg.len) == VS_OK &&
+        reply.head.which_result == vsw_Reply_round_info_tag) {
+        info = reply.head.result.round_info;
+    }
+    vs_buf_free(&msg);
+    return info;
+}
+
+static bool round_over(void *ctx, vs_sim *sim)
+{
+    (void)ctx;
+    vsw_Phase phase = vs_sim_round_info(sim, 0).phase;
+    return phase == vsw_Phase_FINAL || phase == vsw_Phase_ABORTED;
+}
+
+bool vs_sim_run_round(vs_sim *sim, uint64_t max_ms)
+{
+    return vs_sim_run(sim, round_over, NULL, max_ms);
+}
+
+uint64_t *vs_sim_sums(vs_sim *sim, uint64_t round, uint32_t *n)
+{
+    vs_buf entry = {0};
+    vs_buf blob = {0};
+    vs_dsse dsse = {0};
+    vs_entry decoded;
+    vs_diag diag = {{0}};
+    uint64_t *sums = NULL;
+    *n = 0;
+    for (uint64_t i = vs_log_size(sim->log); i > 0 && sums == NULL; i--) {
+        vs_buf_reset(&entry);
+        must(vs_log_entry(sim->log, i - 1, &entry, &diag), "entry", &diag);
+        must(vs_dsse_parse(&dsse, entry.p, entry.len, &diag), "envelope", &diag);
+        if (strcmp(dsse.kind, "result") == 0) {
+            must(vs_entry_decode(&decoded, dsse.kind, dsse.payload.p, dsse.payload.len, &diag),
+                 "result", &diag);
+            if (decoded.round == round) {
+                char *path = vs_log_blob_path(sim->log, &decoded.u.result.sum_blob);
+                must(vs_file_read(&blob, path, 1u << 30, &diag), "sums", &diag);
+                free(path);
+                *n = (uint32_t)(blob.len / 8);
+                sums = calloc(*n, sizeof *sums);
+                VS_ASSERT(sums != NULL);
+                for (uint32_t c = 0; c < *n; c++) sums[c] = vs_load_le64(blob.p + 8 * (size_t)c);
+            }
+        }
+        vs_dsse_free(&dsse);
+    }
+    vs_buf_free(&entry);
+    vs_buf_free(&blob);
+    return sums;
 }

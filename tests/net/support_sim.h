@@ -1,9 +1,9 @@
-/* tests/net/support_sim.h - a whole federation in one process: the real roles, a virtual clock, a network
- * that the test bends.
+/* tests/net/support_sim.h - a whole federation in one process: the real roles, a virtual clock, a
+ * network that the test bends.
  *
- * Actors: 0 is the aggregator, j = 1..n shareholder j, VS_SIM_CLIENT + i client i. Every message is one
- * queue item; a hook sees each one before delivery and may drop, delay, change or repeat it. Crashed
- * actors lose what is not in their store; restarting rebuilds them from it. */
+ * Actors: 0 is the aggregator, j = 1..n shareholder j, VS_SIM_CLIENT + i client i. Every message is
+ * one queue item; a hook sees each one before delivery and may drop, delay, change or repeat it.
+ * Crashed actors lose what is not in their store; restarting rebuilds them from it. */
 #ifndef VS_TESTS_NET_SUPPORT_SIM_H
 #define VS_TESTS_NET_SUPPORT_SIM_H
 
@@ -14,6 +14,7 @@
 #include "net/aggregator.h"
 #include "net/client.h"
 #include "net/shareholder.h"
+#include "net/submission.h"
 #include "net/wire.h"
 
 #define VS_SIM_CLIENT 1000u
@@ -27,7 +28,8 @@ typedef enum vs_sim_fate {
 } vs_sim_fate;
 
 /* is_reply: the reply on its way back. The hook may change the bytes in place or replace them. */
-typedef vs_sim_fate (*vs_sim_hook)(void *ctx, uint32_t from, uint32_t to, bool is_reply, vs_buf *msg);
+typedef vs_sim_fate (*vs_sim_hook)(void *ctx, uint32_t from, uint32_t to, bool is_reply,
+                                   vs_buf *msg);
 
 typedef struct vs_sim_config {
     vs_committee committee;
@@ -69,8 +71,8 @@ const uint32_t *vs_sim_coordinates(const vs_sim *sim, uint32_t i, uint32_t *n);
 vsw_Code vs_sim_open(vs_sim *sim, uint32_t target_clients, uint64_t *round);
 vsw_Code vs_sim_control(vs_sim *sim, vs_operation op, uint64_t round);
 /* One request to an actor in the admin's name; the reply message is appended to *reply. */
-void vs_sim_call(vs_sim *sim, uint32_t actor, const vsw_Request *head, const void *body, size_t body_len,
-                 vs_buf *reply);
+void vs_sim_call(vs_sim *sim, uint32_t actor, const vsw_Request *head, const void *body,
+                 size_t body_len, vs_buf *reply);
 vsw_RoundInfo vs_sim_round_info(vs_sim *sim, uint64_t round);
 
 /* Deliver and tick until done() or until max_ms of virtual time have passed; true iff done. */
@@ -78,7 +80,8 @@ bool vs_sim_run(vs_sim *sim, bool (*done)(void *ctx, vs_sim *sim), void *ctx, ui
 /* Until the newest round is FINAL or ABORTED. */
 bool vs_sim_run_round(vs_sim *sim, uint64_t max_ms);
 
-/* Decoded sums of the finished round, read from the ledger's blobs (malloc'd, L values), or NULL. */
+/* Decoded sums of the finished round, read from the ledger's blobs (malloc'd, L values), or NULL.
+ */
 uint64_t *vs_sim_sums(vs_sim *sim, uint64_t round, uint32_t *n);
 
 #endif /* VS_TESTS_NET_SUPPORT_SIM_H */

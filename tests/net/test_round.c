@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* memmem */
-/* Whole rounds in one process: the real roles, a network that loses, repeats, delays and reorders, parties
- * that die and come back. The decoded sum must equal the exact integer sum, or the round must abort. */
+/* Whole rounds in one process: the real roles, a network that loses, repeats, delays and reorders,
+ * parties that die and come back. The decoded sum must equal the exact integer sum, or the round
+ * must abort. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ static vs_sim *sim_with_round(const vs_sim_config *config, uint32_t n_start, uin
     return sim;
 }
 
-/* The published sums equal the sum of the quantised updates of exactly the clients that are included, and
- * those are all that finished when `expected` says so. */
+/* The published sums equal the sum of the quantised updates of exactly the clients that are
+ * included, and those are all that finished when `expected` says so. */
 static void expect_exact(vs_sim *sim, uint64_t round, uint32_t expected)
 {
     uint32_t n = 0;
@@ -67,16 +68,17 @@ static void expect_audit_ok(vs_sim *sim)
     char folder[600];
     (void)snprintf(folder, sizeof folder, "%s/ledger", vs_sim_ledger_folder(sim));
     if (vs_sim_is_up(sim, VS_PEER_AGGREGATOR)) vs_sim_crash(sim, VS_PEER_AGGREGATOR, false);
-    cr_assert_eq(vs_audit_dir(&report, folder, vs_sim_federation(sim), NULL, print_problem, NULL, &diag),
-                 VS_OK, "%s", diag.text);
+    cr_assert_eq(
+        vs_audit_dir(&report, folder, vs_sim_federation(sim), NULL, print_problem, NULL, &diag),
+        VS_OK, "%s", diag.text);
     cr_assert(report.ok, "the audit found %u problems", report.n_problems);
 }
 
 static void expect_phase(vs_sim *sim, uint64_t round, vsw_Phase phase)
 {
     vsw_RoundInfo info = vs_sim_round_info(sim, round);
-    cr_assert_eq(info.phase, phase, "phase is %s (%s), not %s", vs_phase_name(info.phase), info.detail,
-                 vs_phase_name(phase));
+    cr_assert_eq(info.phase, phase, "phase is %s (%s), not %s", vs_phase_name(info.phase),
+                 info.detail, vs_phase_name(phase));
 }
 
 Test(round, sums_exactly_and_passes_the_audit)
@@ -90,7 +92,8 @@ Test(round, sums_exactly_and_passes_the_audit)
     vs_sim_free(sim);
 }
 
-/* Three rounds in a row on one ledger; the clients use a purpose each time, because there is no model. */
+/* Three rounds in a row on one ledger; the clients use a purpose each time, because there is no
+ * model. */
 Test(round, rounds_follow_each_other)
 {
     vs_sim *sim = vs_sim_new(&SMALL);
@@ -109,7 +112,8 @@ Test(round, rounds_follow_each_other)
     vs_sim_free(sim);
 }
 
-/* --- a bad network -------------------------------------------------------------------------------------- */
+/* --- a bad network
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct weather {
     uint64_t seed, count;
@@ -148,7 +152,8 @@ Test(round, survives_lost_repeated_late_and_reordered_messages)
     }
 }
 
-/* --- parties that leave ------------------------------------------------------------------------------------ */
+/* --- parties that leave
+ * ------------------------------------------------------------------------------------ */
 
 typedef struct wait_for {
     uint64_t round;
@@ -163,8 +168,8 @@ static bool phase_reached(void *ctx, vs_sim *sim)
 
 Test(round, ends_without_any_one_shareholder_lost_at_any_phase)
 {
-    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING, vsw_Phase_VOTING, vsw_Phase_SETTING,
-                                vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
+    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING,   vsw_Phase_VOTING,
+                                vsw_Phase_SETTING, vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
     for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
         for (uint32_t j = 1; j <= 5; j += 2) {
             uint64_t round = 0;
@@ -217,7 +222,8 @@ static vs_sim_fate count_answers(void *ctx, uint32_t from, uint32_t to, bool is_
     uint32_t *n = ctx;
     vs_reply reply;
     (void)to;
-    if (is_reply && from >= 1 && from <= 128 && vs_reply_decode(&reply, msg->p, msg->len) == VS_OK &&
+    if (is_reply && from >= 1 && from <= 128 &&
+        vs_reply_decode(&reply, msg->p, msg->len) == VS_OK &&
         reply.head.which_result == vsw_Reply_answer_tag) {
         (*n)++;
     }
@@ -244,8 +250,8 @@ Test(round, aborts_below_the_threshold_and_releases_nothing)
 
 Test(round, goes_on_after_every_party_was_killed_and_restarted_at_every_phase)
 {
-    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING, vsw_Phase_VOTING, vsw_Phase_SETTING,
-                                vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
+    const vsw_Phase phases[] = {vsw_Phase_COLLECT, vsw_Phase_LISTING,   vsw_Phase_VOTING,
+                                vsw_Phase_SETTING, vsw_Phase_ANSWERING, vsw_Phase_PUBLISHING};
     for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
         uint64_t round = 0;
         vs_sim *sim = sim_with_round(&SMALL, 6, &round);
@@ -281,7 +287,8 @@ Test(round, cancel_before_the_set_closes_the_round)
     vs_sim_free(sim);
 }
 
-/* --- nothing readable on the wire ------------------------------------------------------------------------- */
+/* --- nothing readable on the wire
+ * ------------------------------------------------------------------------- */
 
 static bool contains(const vs_buf *haystack, const void *needle, size_t len)
 {
