@@ -15,7 +15,7 @@
 #include "tests/net/support_fed.h"
 #include "tests/support.h"
 
-enum { TICK_MS = 100, HOP_MS = 1, LATER_MS = 700, MAX_QUEUE = 100000 };
+enum { TICK_MS = 100, HOP_MS = 1, LATER_MS = 700, RESET_MS = 50, MAX_QUEUE = 100000 };
 
 /* One request under way: its reply, or LOST, goes back to `from` exactly once. */
 typedef struct call {
@@ -317,7 +317,11 @@ static bool through_hook(vs_sim *sim, uint32_t from, uint32_t to, uint64_t id, b
     vs_sim_fate fate = VS_SIM_DELIVER;
     if (sim->hook != NULL) fate = sim->hook(sim->hook_ctx, from, to, is_reply, msg);
     if (sim->recording) vs_buf_bytes(&sim->record, msg->p, msg->len);
-    if (fate == VS_SIM_DROP) {
+    if (fate == VS_SIM_DROP || fate == VS_SIM_SILENT) {
+        call *c = call_of(sim, id);
+        if (fate == VS_SIM_DROP && c != NULL && c->timeout_at > sim->now_ms + RESET_MS) {
+            c->timeout_at = sim->now_ms + RESET_MS;
+        }
         vs_buf_free(msg);
         return false;
     }
@@ -644,35 +648,65 @@ bool vs_sim_run_round(vs_sim *sim, uint64_t max_ms)
     return vs_sim_run(sim, round_over, NULL, max_ms);
 }
 
-uint64_t *vs_sim_sums(vs_sim *sim, uint64_t round, uint32_t *n)
+/* The newest entry of this kind and round; false if there is none. */
+static bool find_entry(vs_sim *sim, uint64_t round, const char *kind, vs_entry *decoded)
 {
     vs_buf entry = {0};
-    vs_buf blob = {0};
-    vs_dsse dsse = {0};
-    vs_entry decoded;
     vs_diag diag = {{0}};
-    uint64_t *sums = NULL;
-    *n = 0;
-    for (uint64_t i = vs_log_size(sim->log); i > 0 && sums == NULL; i--) {
+    bool found = false;
+    for (uint64_t i = vs_log_size(sim->log); i > 0 && !found; i--) {
+        vs_dsse dsse = {0};
         vs_buf_reset(&entry);
         must(vs_log_entry(sim->log, i - 1, &entry, &diag), "entry", &diag);
         must(vs_dsse_parse(&dsse, entry.p, entry.len, &diag), "envelope", &diag);
-        if (strcmp(dsse.kind, "result") == 0) {
-            must(vs_entry_decode(&decoded, dsse.kind, dsse.payload.p, dsse.payload.len, &diag),
-                 "result", &diag);
-            if (decoded.round == round) {
-                char *path = vs_log_blob_path(sim->log, &decoded.u.result.sum_blob);
-                must(vs_file_read(&blob, path, 1u << 30, &diag), "sums", &diag);
-                free(path);
-                *n = (uint32_t)(blob.len / 8);
-                sums = calloc(*n, sizeof *sums);
-                VS_ASSERT(sums != NULL);
-                for (uint32_t c = 0; c < *n; c++) sums[c] = vs_load_le64(blob.p + 8 * (size_t)c);
-            }
+        if (strcmp(dsse.kind, kind) == 0) {
+            must(vs_entry_decode(decoded, dsse.kind, dsse.payload.p, dsse.payload.len, &diag), kind,
+                 &diag);
+            found = decoded->round == round;
         }
         vs_dsse_free(&dsse);
     }
     vs_buf_free(&entry);
+    return found;
+}
+
+static void read_blob(vs_sim *sim, const vs_h32 *name, vs_buf *out)
+{
+    vs_diag diag = {{0}};
+    char *path = vs_log_blob_path(sim->log, name);
+    must(vs_file_read(out, path, 1u << 30, &diag), "blob", &diag);
+    free(path);
+}
+
+bool vs_sim_included(vs_sim *sim, uint64_t round, uint32_t i)
+{
+    vs_entry set;
+    vs_buf records = {0};
+    bool found = false;
+    const vs_client_status *status = vs_sim_client(sim, i);
+    if (status == NULL || !find_entry(sim, round, "set", &set)) return false;
+    read_blob(sim, &set.u.set.records_blob, &records);
+    for (size_t at = 0; at + VS_RECORD_BYTES <= records.len; at += VS_RECORD_BYTES) {
+        vs_record record;
+        vs_record_decode(&record, records.p + at);
+        found |= vs_h32_equal(&record.pseudonym, &status->pseudonym) &&
+                 vs_h32_equal(&record.manifest_hash, &status->manifest_hash);
+    }
+    vs_buf_free(&records);
+    return found;
+}
+
+uint64_t *vs_sim_sums(vs_sim *sim, uint64_t round, uint32_t *n)
+{
+    vs_entry result;
+    vs_buf blob = {0};
+    *n = 0;
+    if (!find_entry(sim, round, "result", &result)) return NULL;
+    read_blob(sim, &result.u.result.sum_blob, &blob);
+    *n = (uint32_t)(blob.len / 8);
+    uint64_t *sums = calloc(*n, sizeof *sums);
+    VS_ASSERT(sums != NULL);
+    for (uint32_t c = 0; c < *n; c++) sums[c] = vs_load_le64(blob.p + 8 * (size_t)c);
     vs_buf_free(&blob);
     return sums;
 }

@@ -22,9 +22,10 @@
 
 typedef enum vs_sim_fate {
     VS_SIM_DELIVER,
-    VS_SIM_DROP,  /* the sender gets LOST */
-    VS_SIM_TWICE, /* delivered, and once more later (the second reply is dropped) */
-    VS_SIM_LATER, /* delivered 700 ms later */
+    VS_SIM_DROP,   /* the connection breaks: the sender gets LOST after 50 ms */
+    VS_SIM_SILENT, /* nothing comes: the sender gets LOST when it times out */
+    VS_SIM_TWICE,  /* delivered, and once more later (the second reply is dropped) */
+    VS_SIM_LATER,  /* delivered 700 ms later */
 } vs_sim_fate;
 
 /* is_reply: the reply on its way back. The hook may change the bytes in place or replace them. */
@@ -80,6 +81,8 @@ bool vs_sim_run(vs_sim *sim, bool (*done)(void *ctx, vs_sim *sim), void *ctx, ui
 /* Until the newest round is FINAL or ABORTED. */
 bool vs_sim_run_round(vs_sim *sim, uint64_t max_ms);
 
+/* True iff the logged set of `round` holds client i's submission. */
+bool vs_sim_included(vs_sim *sim, uint64_t round, uint32_t i);
 /* Decoded sums of the finished round, read from the ledger's blobs (malloc'd, L values), or NULL.
  */
 uint64_t *vs_sim_sums(vs_sim *sim, uint64_t round, uint32_t *n);
