@@ -25,7 +25,7 @@ vs_err vs_checkpoint_parse(vs_checkpoint *out, const uint8_t *text, size_t len, 
         return bad(out, diag, "the second line is not a tree size");
     }
     if (!vs_lines_next(&lines, &line, &n) ||
-        vs_text_base64(out->root.b, sizeof out->root.b, &root_len, line, n) != VS_OK ||
+        vs_base64_decode(out->root.b, sizeof out->root.b, &root_len, line, n) != VS_OK ||
         root_len != sizeof out->root.b) {
         return bad(out, diag, "the third line is not the base64 of a 32-byte root");
     }

@@ -124,7 +124,7 @@ static vs_err get_payload(vs_dsse *out, const json_t *v, vs_diag *diag)
     if (text == NULL) return bad(diag, "payload is not a string");
     uint8_t *at = vs_buf_extend(&out->payload, len + 1);
     if (at == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-    if (vs_text_base64(at, len, &got, text, len) != VS_OK) {
+    if (vs_base64_decode(at, len, &got, text, len) != VS_OK) {
         return bad(diag, "payload is not canonical base64");
     }
     out->payload.len = got;
@@ -144,8 +144,8 @@ static vs_err get_signature(vs_dsse *out, const json_t *v, vs_diag *diag)
         strpbrk(keyid, "ABCDEF") != NULL) {
         return bad(diag, "keyid is not 64 lower-case hex digits");
     }
-    if (vs_text_base64(out->sig[at], sizeof out->sig[at], &len, json_string_value(sig),
-                       json_string_length(sig)) != VS_OK ||
+    if (vs_base64_decode(out->sig[at], sizeof out->sig[at], &len, json_string_value(sig),
+                         json_string_length(sig)) != VS_OK ||
         len != sizeof out->sig[at]) {
         return bad(diag, "sig is not the base64 of 64 bytes");
     }

@@ -63,7 +63,7 @@ static vs_err get_base64(char *at, size_t want, const char *text, size_t len, co
 {
     uint8_t raw[64];
     size_t got = 0;
-    if (vs_text_base64(raw, want, &got, text, len) != VS_OK || got != want) {
+    if (vs_base64_decode(raw, want, &got, text, len) != VS_OK || got != want) {
         return vs_fail(diag, VS_ERR_MALFORMED, "member \"%s\" is not the base64 of %zu bytes",
                        f->name, want);
     }

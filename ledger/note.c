@@ -59,7 +59,7 @@ static vs_err parse_line(note_lines *lines, const char *text, size_t len, vs_dia
     size_t at = lines->scratch.len;
     uint8_t *raw = vs_buf_extend(&lines->scratch, b64_len + 1); /* room enough */
     if (raw == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-    if (vs_text_base64(raw, b64_len, &raw_len, space + 1, b64_len) != VS_OK ||
+    if (vs_base64_decode(raw, b64_len, &raw_len, space + 1, b64_len) != VS_OK ||
         raw_len <= KEY_ID_BYTES) {
         return not_a_note(diag, "a signature is not the base64 of a key id and more");
     }

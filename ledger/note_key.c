@@ -60,7 +60,7 @@ vs_err vs_note_key_parse(vs_note_key *out, const char *vkey, vs_diag *diag)
     size_t name_len = (size_t)(plus1 - vkey);
     uint8_t raw[KEY_BYTES];
     size_t raw_len = 0;
-    if (vs_text_base64(raw, sizeof raw, &raw_len, plus2 + 1, strlen(plus2 + 1)) != VS_OK ||
+    if (vs_base64_decode(raw, sizeof raw, &raw_len, plus2 + 1, strlen(plus2 + 1)) != VS_OK ||
         raw_len != sizeof raw) {
         return vs_fail(diag, VS_ERR_MALFORMED,
                        "key \"%.60s\": the part after the last '+' is not the base64 of a type and "

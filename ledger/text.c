@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
 #include "ledger/note.h"
 
 /* Decode one code point. Returns its length in bytes, 0 if it is not UTF-8. */
@@ -71,14 +70,6 @@ bool vs_text_decimal(uint64_t *out, const char *text, size_t len)
     if (v > (uint64_t)INT64_MAX) return false;
     *out = v;
     return true;
-}
-
-vs_err vs_text_base64(uint8_t *out, size_t cap, size_t *out_len, const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] > 0x7f) return VS_ERR_MALFORMED;
-    }
-    return vs_base64_decode(out, cap, out_len, text, len);
 }
 
 bool vs_lines_next(vs_lines *lines, const char **line, size_t *len)

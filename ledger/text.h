@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-
 /* Valid UTF-8 (no overlong forms, no surrogates) without ASCII control characters other than LF,
  * and without LF unless allow_lf. */
 bool vs_text_ok(const void *text, size_t len, bool allow_lf);
@@ -16,11 +14,6 @@ bool vs_text_ok(const void *text, size_t len, bool allow_lf);
 bool vs_text_name_ok(const void *name, size_t len);
 /* ASCII decimal below 2^63 without sign or leading zeros; false otherwise. */
 bool vs_text_decimal(uint64_t *out, const char *text, size_t len);
-
-/* vs_base64_decode for text that need not be ASCII: libsodium 1.0.18 takes every byte above 0x7f
- * for a '/', so those are refused first. VS_ERR_MALFORMED. */
-VS_MUST_CHECK vs_err vs_text_base64(uint8_t *out, size_t cap, size_t *out_len, const char *text,
-                                    size_t len);
 
 /* Borrowed text that is read line by line. */
 typedef struct vs_lines {

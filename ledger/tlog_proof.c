@@ -56,7 +56,7 @@ static vs_err get_extra(vs_tlog_proof *out, const char *text, size_t len, vs_dia
 {
     uint8_t raw[VS_TLOG_PROOF_EXTRA_MAX];
     size_t got = 0;
-    if (vs_text_base64(raw, sizeof raw, &got, text, len) != VS_OK || got == 0) {
+    if (vs_base64_decode(raw, sizeof raw, &got, text, len) != VS_OK || got == 0) {
         return bad(diag, "extra is not base64 of 1 to 4096 bytes");
     }
     vs_buf_bytes(&out->extra, raw, got);
@@ -74,7 +74,7 @@ static vs_err get_path(vs_tlog_proof *out, vs_lines *lines, vs_diag *diag)
         if (n == 0) return VS_OK;
         if (out->path.n == VS_TREE_PATH_MAX) return bad(diag, "more than 63 hashes");
         vs_h32 *node = &out->path.node[out->path.n];
-        if (vs_text_base64(node->b, sizeof node->b, &got, line, n) != VS_OK ||
+        if (vs_base64_decode(node->b, sizeof node->b, &got, line, n) != VS_OK ||
             got != sizeof node->b) {
             return bad(diag, "a line of the path is not the base64 of a 32-byte hash");
         }
