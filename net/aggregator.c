@@ -42,8 +42,7 @@ void vs_ag_enter(ag_t *ag, vsw_Phase phase)
     }
 }
 
-/* --- shareholders
- * ---------------------------------------------------------------------------------- */
+/* --- shareholders ----------------------------------------------------------------------------- */
 
 vs_err vs_ag_send(ag_t *ag, uint32_t j, ag_op op, vsw_Request *head, const void *body,
                   size_t body_len, uint32_t timeout_ms)
@@ -125,8 +124,7 @@ bool vs_ag_grace_over(ag_t *ag, bool met)
     return ag->now_ms - ag->enough_ms >= VS_AG_GRACE_MS;
 }
 
-/* --- the pump
- * --------------------------------------------------------------------------------------- */
+/* --- the pump --------------------------------------------------------------------------------- */
 
 static vs_err advance(ag_t *ag, bool *moved)
 {
@@ -181,8 +179,7 @@ static vs_err pump(ag_t *ag)
     return VS_OK;
 }
 
-/* --- events
- * ----------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static vs_err take_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply)
 {
@@ -244,8 +241,7 @@ vs_err vs_aggregator_step(vs_aggregator *ag, uint64_t now_ms, const vs_event *ev
     return err;
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 vs_err vs_aggregator_new(vs_aggregator **out, const vs_federation *fed, const vs_keys *keys,
                          vs_log *log, vs_store store, vs_rng rng, uint64_t now_ms, vs_diag *diag)

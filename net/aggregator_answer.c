@@ -29,9 +29,7 @@ static void answer_key(const ag_t *ag, char out[VS_STORE_NAME_MAX + 1], uint32_t
     vs_ag_key(out, ag->last_round, rest);
 }
 
-/* --- checks
- * ------------------------------------------------------------------------------------------------
- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 /* Shareholder j's `answer` of this round, for this set and its checkpoint. */
 static bool entry_is_right(const ag_t *ag, uint32_t j, const vs_entry *entry, const vs_h32 *root)
@@ -72,9 +70,7 @@ static vs_err check_answer(ag_t *ag, uint32_t j, const uint8_t *envelope, size_t
     return err;
 }
 
-/* --- restart
- * -----------------------------------------------------------------------------------------------
- */
+/* --- restart ---------------------------------------------------------------------------------- */
 
 /* Sum shares that were received whole before. */
 vs_err vs_ag_answer_restore(ag_t *ag)
@@ -104,9 +100,7 @@ vs_err vs_ag_answer_restore(ag_t *ag)
     return err;
 }
 
-/* --- requests
- * -----------------------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 vs_err vs_ag_answer_next(ag_t *ag, uint32_t j)
 {
@@ -132,9 +126,7 @@ vs_err vs_ag_answer_next(ag_t *ag, uint32_t j)
     return err;
 }
 
-/* --- replies
- * ------------------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static vs_err on_answer(ag_t *ag, uint32_t j, const vs_reply *reply)
 {
@@ -259,9 +251,7 @@ vs_err vs_ag_answer_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply)
     return op == AG_ANSWER ? on_answer(ag, j, reply) : on_chunks(ag, j, reply);
 }
 
-/* --- enough?
- * -------------------------------------------------------------------------------------------------
- */
+/* --- enough? ---------------------------------------------------------------------------------- */
 
 static uint64_t answering_ends_ms(const ag_t *ag)
 {

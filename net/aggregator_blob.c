@@ -55,9 +55,7 @@ vs_err vs_ag_blob_restore(ag_t *ag)
     return err;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static vs_err reply_page(ag_t *ag, uint64_t conn, uint64_t offset, uint64_t total, const void *p,
                          size_t len)
@@ -143,9 +141,7 @@ vs_err vs_ag_blob_serve(ag_t *ag, uint64_t conn, const vsw_Blob *m)
     return err;
 }
 
-/* --- upload
- * -------------------------------------------------------------------------------------------------
- */
+/* --- upload ----------------------------------------------------------------------------------- */
 
 static vs_err reply_progress(ag_t *ag, uint64_t conn, uint64_t next, uint64_t total)
 {

@@ -12,9 +12,7 @@
 #define CLOSING_MIN_MS 2000u
 #define CLOSING_MAX_MS 30000u
 
-/* --- time
- * ------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 uint64_t vs_ag_expiry_ms(const ag_t *ag)
 {
@@ -36,8 +34,7 @@ static uint64_t closing_ms(const ag_t *ag)
     return third > CLOSING_MAX_MS ? CLOSING_MAX_MS : third;
 }
 
-/* --- into CLOSING
- * ------------------------------------------------------------------------------------------ */
+/* --- into CLOSING ----------------------------------------------------------------------------- */
 
 /* Durable before the first `close` is asked for: there is no way back to a vote. */
 static vs_err store_closing(ag_t *ag)
@@ -110,8 +107,7 @@ vs_err vs_ag_closing_restore(ag_t *ag, bool *closing)
     return err;
 }
 
-/* --- statements
- * -------------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 vs_err vs_ag_close_next(ag_t *ag, uint32_t j)
 {
@@ -175,8 +171,7 @@ vs_err vs_ag_close_reply(ag_t *ag, uint32_t j, const vs_reply *reply)
     return vs_buf_check(&p->closed);
 }
 
-/* --- the abort entry
- * ------------------------------------------------------------------------------------------ */
+/* --- the abort entry -------------------------------------------------------------------------- */
 
 static vs_err sign_abort(ag_t *ag, vs_buf *envelope, vs_abort_reason reason, bool closed)
 {

@@ -8,8 +8,7 @@
 
 #define MANIFEST_VALUE_BYTES (VS_RECORD_BYTES + 1u) /* record, u8 duplicate */
 
-/* --- manifests
- * ------------------------------------------------------------------------------------------ */
+/* --- manifests -------------------------------------------------------------------------------- */
 
 /* Position of the first manifest whose client key is not below `key`. */
 static uint32_t manifest_position(const ag_t *ag, const vs_h32 *key)
@@ -236,8 +235,7 @@ vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *bo
     return err == VS_OK ? reply_ok(ag, conn) : err;
 }
 
-/* --- COLLECT
- * -------------------------------------------------------------------------------------------- */
+/* --- COLLECT ---------------------------------------------------------------------------------- */
 
 vs_err vs_ag_send_open(ag_t *ag, uint32_t j)
 {
@@ -300,8 +298,7 @@ vs_err vs_ag_collect_advance(ag_t *ag, bool *moved)
     return vs_ag_collect_end(ag);
 }
 
-/* --- LISTING
- * -------------------------------------------------------------------------------------------- */
+/* --- LISTING ---------------------------------------------------------------------------------- */
 
 vs_err vs_ag_list_next(ag_t *ag, uint32_t j)
 {

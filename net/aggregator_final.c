@@ -9,8 +9,7 @@
 #include "net/aggregator_impl.h"
 #include "net/result.h"
 
-/* --- answers into the log
- * -------------------------------------------------------------------------------- */
+/* --- answers into the log --------------------------------------------------------------------- */
 
 /* Sum share j becomes a blob of the log. */
 static vs_err publish_sum(ag_t *ag, uint32_t j)
@@ -51,8 +50,7 @@ static vs_err log_answers(ag_t *ag)
     return err;
 }
 
-/* --- the result
- * ------------------------------------------------------------------------------------------- */
+/* --- the result ------------------------------------------------------------------------------- */
 
 /* The logged answers with their sum shares, and where the decoded sums go. */
 typedef struct outcome {
@@ -243,8 +241,7 @@ vs_err vs_ag_finish(ag_t *ag)
     return err;
 }
 
-/* --- PUBLISHING
- * --------------------------------------------------------------------------------------------- */
+/* --- PUBLISHING ------------------------------------------------------------------------------- */
 
 vs_err vs_ag_publish_advance(ag_t *ag, bool *moved)
 {
@@ -255,8 +252,7 @@ vs_err vs_ag_publish_advance(ag_t *ag, bool *moved)
     return VS_OK;
 }
 
-/* --- what the store kept of the round
- * ------------------------------------------------------------------------- */
+/* --- what the store kept of the round --------------------------------------------------------- */
 
 typedef struct key_list {
     vs_buf text; /* keys, each with its zero byte */

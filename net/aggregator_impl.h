@@ -162,7 +162,7 @@ struct vs_aggregator {
 
 typedef struct vs_aggregator ag_t;
 
-/* --- aggregator.c ---------------------------------------------------------------------------- */
+/* --- aggregator.c ----------------------------------------------------------------------------- */
 
 void vs_ag_notice(ag_t *ag, const char *fmt, ...) VS_PRINTF(2, 3);
 /* Enter a phase: shareholders forget what they did in the last one, replies under way are void. */
@@ -184,7 +184,7 @@ bool vs_ag_any_waiting(const ag_t *ag, bool listed_only);
 bool vs_ag_grace_over(ag_t *ag, bool met);
 vs_round_id vs_ag_id(const ag_t *ag, uint64_t round);
 
-/* --- aggregator_log.c ------------------------------------------------------------------------ */
+/* --- aggregator_log.c ------------------------------------------------------------------------- */
 
 /* Index the log and derive the phase from it and the store. */
 VS_MUST_CHECK vs_err vs_ag_restore(ag_t *ag);
@@ -218,8 +218,7 @@ VS_MUST_CHECK vs_err vs_ag_open_next(ag_t *ag, uint32_t j);
 VS_MUST_CHECK vs_err vs_ag_open_reply(ag_t *ag, uint32_t j, const vs_reply *reply);
 VS_MUST_CHECK vs_err vs_ag_open_advance(ag_t *ag, bool *moved);
 
-/* --- aggregator_collect.c: COLLECT, LISTING ----------------------------------------------------
- */
+/* --- aggregator_collect.c: COLLECT, LISTING --------------------------------------------------- */
 
 VS_MUST_CHECK vs_err vs_ag_collect_restore(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *body,
@@ -235,8 +234,7 @@ VS_MUST_CHECK vs_err vs_ag_list_next(ag_t *ag, uint32_t j);
 VS_MUST_CHECK vs_err vs_ag_list_reply(ag_t *ag, uint32_t j, const vs_reply *reply);
 VS_MUST_CHECK vs_err vs_ag_list_advance(ag_t *ag, bool *moved);
 
-/* --- aggregator_propose.c: Q and U out of the lists ---------------------------------------------
- */
+/* --- aggregator_propose.c: Q and U out of the lists ------------------------------------------- */
 
 typedef struct ag_choice {
     bool in_q[VS_SHAREHOLDERS_MAX + 1];
@@ -247,8 +245,7 @@ typedef struct ag_choice {
 /* From the lists that are there (at least the needed number). */
 VS_MUST_CHECK vs_err vs_ag_choose(ag_t *ag, ag_choice *out);
 
-/* --- aggregator_set.c: VOTING, SETTING ----------------------------------------------------------
- */
+/* --- aggregator_set.c: VOTING, SETTING -------------------------------------------------------- */
 
 VS_MUST_CHECK vs_err vs_ag_propose(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_set_restore(ag_t *ag);
@@ -257,8 +254,7 @@ VS_MUST_CHECK vs_err vs_ag_vote_reply(ag_t *ag, uint32_t j, const vs_reply *repl
 VS_MUST_CHECK vs_err vs_ag_vote_advance(ag_t *ag, bool *moved);
 VS_MUST_CHECK vs_err vs_ag_setting_advance(ag_t *ag, bool *moved);
 
-/* --- aggregator_close.c: CLOSING, abort ----------------------------------------------------------
- */
+/* --- aggregator_close.c: CLOSING, abort ------------------------------------------------------- */
 
 /* Abort before a certificate exists. detail is made durable with the reason. */
 VS_MUST_CHECK vs_err vs_ag_closing_begin(ag_t *ag, vs_abort_reason reason, const char *fmt, ...)
@@ -274,8 +270,7 @@ uint64_t vs_ag_expiry_ms(const ag_t *ag);
 /* What is left for a phase before the set: `part` thirds of answer_timeout after collection. */
 bool vs_ag_phase_expired(const ag_t *ag, uint32_t part);
 
-/* --- aggregator_follow.c: shareholders follow the log
- * ------------------------------------------------ */
+/* --- aggregator_follow.c: shareholders follow the log ----------------------------------------- */
 
 /* Next of status, log_entries, sum_share, cosign; nothing if it has cosigned the newest size. */
 VS_MUST_CHECK vs_err vs_ag_follow_next(ag_t *ag, uint32_t j);
@@ -288,8 +283,7 @@ VS_MUST_CHECK vs_err vs_ag_catch_up(ag_t *ag, uint32_t j);
 uint32_t vs_ag_cosigned(const ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_follow_restore(ag_t *ag);
 
-/* --- aggregator_answer.c: ANSWERING
- * -------------------------------------------------------------------- */
+/* --- aggregator_answer.c: ANSWERING ----------------------------------------------------------- */
 
 VS_MUST_CHECK vs_err vs_ag_answer_restore(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_answer_next(ag_t *ag, uint32_t j);
@@ -298,8 +292,7 @@ VS_MUST_CHECK vs_err vs_ag_answer_advance(ag_t *ag, bool *moved);
 void vs_ag_answer_forget(ag_peer *p);
 void vs_ag_sum_name(char out[64], uint64_t round, uint32_t j);
 
-/* --- aggregator_final.c: answers and result into the log, PUBLISHING
- * ---------------------------------- */
+/* --- aggregator_final.c: answers and result into the log, PUBLISHING -------------------------- */
 
 /* Log the answers (unless they are there), compute, log the result or the abort. */
 VS_MUST_CHECK vs_err vs_ag_finish(ag_t *ag);
@@ -307,8 +300,7 @@ VS_MUST_CHECK vs_err vs_ag_publish_advance(ag_t *ag, bool *moved);
 /* Forget what the store keeps of a finished round: keys, sum shares, secret. */
 VS_MUST_CHECK vs_err vs_ag_clean(ag_t *ag, uint64_t round);
 
-/* --- aggregator_serve.c, aggregator_blob.c: requests
- * --------------------------------------------------- */
+/* --- aggregator_serve.c, aggregator_blob.c: requests ------------------------------------------ */
 
 VS_MUST_CHECK vs_err vs_ag_serve(ag_t *ag, uint64_t conn, const uint8_t *msg, size_t len);
 VS_MUST_CHECK vs_err vs_ag_reply(ag_t *ag, uint64_t conn, const vsw_Reply *head, const void *body,

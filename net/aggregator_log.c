@@ -6,8 +6,7 @@
 #include "base/file.h"
 #include "net/aggregator_impl.h"
 
-/* --- store
- * ------------------------------------------------------------------------------------------- */
+/* --- store ------------------------------------------------------------------------------------ */
 
 void vs_ag_key(char out[VS_STORE_NAME_MAX + 1], uint64_t round, const char *rest)
 {
@@ -35,8 +34,7 @@ vs_err vs_ag_blob_read(ag_t *ag, const vs_h32 *name, size_t max, vs_buf *out)
     return err == VS_ERR_LIMIT ? VS_ERR_IO : err; /* a file of ours that is not what we wrote */
 }
 
-/* --- entries
- * ------------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 bool vs_ag_find(const ag_t *ag, uint64_t round, vs_entry_kind kind, uint32_t nth, uint64_t *index)
 {
@@ -157,8 +155,7 @@ vs_err vs_ag_append(ag_t *ag, uint64_t round, const vs_entry_kind *kinds, const 
     return VS_OK;
 }
 
-/* --- start
- * --------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static vs_err append_federation(ag_t *ag)
 {

@@ -10,8 +10,7 @@
 #define REQUEST_KEY "request"
 #define REQUEST_LABEL "veilsum/v1 aggregator request"
 
-/* --- the request
- * --------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static vs_err store_request(ag_t *ag, const ag_request *q)
 {
@@ -147,8 +146,7 @@ vs_err vs_ag_open_request(ag_t *ag, uint64_t conn, const vsw_ControlOpen *m)
     return vs_ag_reply(ag, conn, &head, NULL, 0);
 }
 
-/* --- OPENING
- * -------------------------------------------------------------------------------------------- */
+/* --- OPENING ---------------------------------------------------------------------------------- */
 
 vs_err vs_ag_open_next(ag_t *ag, uint32_t j)
 {

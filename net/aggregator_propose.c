@@ -77,8 +77,7 @@ static bool walk_next(walk *w, group *out)
     return true;
 }
 
-/* --- what the aggregator knows of a pseudonym
- * -------------------------------------------------------- */
+/* --- what the aggregator knows of a pseudonym ------------------------------------------------- */
 
 static int by_pseudonym(const void *a, const void *b)
 {
@@ -97,9 +96,7 @@ static const ag_manifest **sort_manifests(const ag_t *ag)
     return list;
 }
 
-/* --- Q
- * ------------------------------------------------------------------------------------------------
- */
+/* --- Q ---------------------------------------------------------------------------------------- */
 
 /* missing[j]: how many of the clients on at least `needed` lists shareholder j lacks. */
 static uint32_t count_missing(const ag_t *ag, uint32_t needed, uint32_t *missing)
@@ -138,8 +135,7 @@ static void choose_q(const ag_t *ag, ag_choice *out, uint32_t needed)
     }
 }
 
-/* --- U and the rest
- * -------------------------------------------------------------------------------------- */
+/* --- U and the rest --------------------------------------------------------------------------- */
 
 static bool on_all_of_q(const ag_t *ag, const ag_choice *c, const group *g)
 {

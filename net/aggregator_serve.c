@@ -9,9 +9,7 @@
 
 #define CONTROL_WINDOW_S 300u
 
-/* --- replies
- * ------------------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 vs_err vs_ag_reply(ag_t *ag, uint64_t conn, const vsw_Reply *head, const void *body,
                    size_t body_len)
@@ -40,8 +38,7 @@ static vs_err reply_body(ag_t *ag, uint64_t conn, const vs_buf *body)
     return vs_ag_reply(ag, conn, &head, body->p, body->len);
 }
 
-/* --- who may
- * ---------------------------------------------------------------------------------------------- */
+/* --- who may ---------------------------------------------------------------------------------- */
 
 static bool is_fresh_and_signed(const ag_t *ag, const vsw_Control *c, vs_operation op,
                                 uint64_t round, const vs_buf *arguments)
@@ -81,9 +78,7 @@ bool vs_ag_is_member(const ag_t *ag, bool has_control, const vsw_Control *contro
     return member && is_fresh_and_signed(ag, control, VS_OPERATION_READ_BLOB, 0, arguments);
 }
 
-/* --- round_info
- * -----------------------------------------------------------------------------------------------
- */
+/* --- round_info ------------------------------------------------------------------------------- */
 
 /* From the log: a finished round. */
 static vs_err info_from_log(ag_t *ag, vsw_RoundInfo *info)
@@ -197,9 +192,7 @@ static vs_err serve_round_info(ag_t *ag, uint64_t conn, uint64_t round)
     return err;
 }
 
-/* --- entries
- * --------------------------------------------------------------------------------------------------
- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static vs_err serve_entry(ag_t *ag, uint64_t conn, const vsw_Entry *m)
 {
@@ -249,9 +242,7 @@ static vs_err serve_closure(ag_t *ag, uint64_t conn, uint64_t round)
     return err;
 }
 
-/* --- control
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- control ---------------------------------------------------------------------------------- */
 
 /* VS_OK and *refused when a reply was sent already. */
 static vs_err check_control(ag_t *ag, uint64_t conn, const vsw_ControlRound *m, vs_operation op,
@@ -326,9 +317,7 @@ static vs_err serve_status(ag_t *ag, uint64_t conn)
     return vs_ag_reply(ag, conn, &head, NULL, 0);
 }
 
-/* --- dispatch
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 vs_err vs_ag_serve(ag_t *ag, uint64_t conn, const uint8_t *msg, size_t len)
 {

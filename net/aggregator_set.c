@@ -8,8 +8,7 @@
 #define PROPOSAL_LABEL "veilsum/v1 aggregator proposal"
 #define VOTES_IN_FLIGHT_BYTES (UINT32_C(64) << 20) /* a vote request holds every record */
 
-/* --- the proposal
- * --------------------------------------------------------------------------------------- */
+/* --- the proposal ----------------------------------------------------------------------------- */
 
 static vs_err build_vote_body(ag_t *ag, const vs_buf *records, const vs_buf *rejected)
 {
@@ -155,8 +154,7 @@ cleanup:
     return err;
 }
 
-/* --- VOTING
- * --------------------------------------------------------------------------------------------- */
+/* --- VOTING ----------------------------------------------------------------------------------- */
 
 static bool has_room(const ag_t *ag)
 {
@@ -258,8 +256,7 @@ vs_err vs_ag_vote_advance(ag_t *ag, bool *moved)
                                "%u shareholders voted, %u are needed", have, q);
 }
 
-/* --- SETTING
- * --------------------------------------------------------------------------------------------- */
+/* --- SETTING ---------------------------------------------------------------------------------- */
 
 vs_err vs_ag_setting_advance(ag_t *ag, bool *moved)
 {

@@ -49,8 +49,7 @@ static bool is_of_machine(vs_err err)
     return err == VS_ERR_NOMEM || err == VS_ERR_TIMEOUT;
 }
 
-/* --- blobs
- * ---------------------------------------------------------------------------------------------- */
+/* --- blobs ------------------------------------------------------------------------------------ */
 
 /* Map a blob; the last one stays mapped. */
 static vs_err map_blob(audit *a, const vs_h32 *name)
@@ -102,8 +101,7 @@ static vs_err check_blob(audit *a, const vs_h32 *name, const char *what)
     return VS_OK;
 }
 
-/* --- the federation
- * --------------------------------------------------------------------------------------- */
+/* --- the federation --------------------------------------------------------------------------- */
 
 /* The file that the first entry names. */
 static vs_err named_federation(audit *a)
@@ -142,9 +140,7 @@ static vs_err named_federation(audit *a)
     return err;
 }
 
-/* --- rounds
- * -----------------------------------------------------------------------------------------------
- */
+/* --- rounds ----------------------------------------------------------------------------------- */
 
 static void tell_round(audit *a, const vs_round_view *v)
 {
@@ -207,8 +203,7 @@ static vs_err replay_entry(audit *a, const vs_buf *envelope)
     return over ? finish_round(a, v) : VS_OK;
 }
 
-/* --- checkpoints
- * ------------------------------------------------------------------------------------------ */
+/* --- checkpoints ------------------------------------------------------------------------------ */
 
 /* The checkpoint of the first `size` entries, if one was made: signed by the log, over the root of
  * exactly these entries (so all of them are consistent with each other), every cosignature right.
@@ -260,8 +255,7 @@ static void check_cover(audit *a)
             a->final_round, a->fed->policy.quorum, r->cosigned_size, a->final_size);
 }
 
-/* --- all of it
- * -------------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static vs_err check_entries(audit *a)
 {

@@ -70,8 +70,7 @@ static uint32_t block_at(const job *w, uint32_t first)
     return left < w->block ? left : w->block;
 }
 
-/* --- pass 1: which answers can be used, and their symbols ---------------------------------------
- */
+/* --- pass 1: which answers can be used, and their symbols ------------------------------------- */
 
 /* Read answer a whole. *usable = it has the right length, hashes to what is logged and is
  * canonical. Its symbol goes to *symbol. */
@@ -152,8 +151,7 @@ static vs_err locate(job *w, vs_result *out)
     return VS_OK;
 }
 
-/* --- pass 2: the sums
- * ----------------------------------------------------------------------------- */
+/* --- pass 2: the sums ------------------------------------------------------------------------- */
 
 /* The same block of the r answers, hashed again: what is decoded is what was located. */
 static vs_err read_block(job *w, uint32_t first, uint32_t n)

@@ -14,9 +14,7 @@
 #define START_MS UINT64_C(1800000000000)
 #define STEP_MS 50u
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void on_notice(void *ctx, const char *text)
 {
@@ -151,9 +149,7 @@ void vs_world_restart_shareholder(vs_world *w, uint32_t j)
     w->down[j] = false;
 }
 
-/* --- messages
- * -----------------------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void push(vs_world *w, uint32_t from_client, const vs_out *item)
 {
@@ -306,9 +302,7 @@ bool vs_world_run_client(vs_world *w, uint32_t i, uint64_t max_ms)
     return false;
 }
 
-/* --- clients
- * ------------------------------------------------------------------------------------------------
- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static void reveal(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n)
 {
@@ -338,8 +332,7 @@ void vs_world_submit(vs_world *w, uint32_t i)
          &diag);
 }
 
-/* --- requests to the aggregator
- * ------------------------------------------------------------------------------- */
+/* --- requests to the aggregator --------------------------------------------------------------- */
 
 vs_reply vs_world_call(vs_world *w, const vsw_Request *head, const void *body, size_t len)
 {
@@ -453,8 +446,7 @@ uint8_t *vs_world_blob(vs_world *w, const vs_h32 *name, size_t *len)
     return bytes.p;
 }
 
-/* --- what came of it
- * ------------------------------------------------------------------------------------------ */
+/* --- what came of it -------------------------------------------------------------------------- */
 
 bool vs_world_entry(vs_world *w, uint64_t round, vs_entry_kind kind, uint32_t nth, vs_entry *out)
 {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/dsse.h"
+#include "net/seal.h"
 #include "tests/net/support_world.h"
 
 static const vs_committee FOUR = {.n = 4, .t = 1, .k = 1, .margin = 1}; /* q 3, r 2, needed 3 */
@@ -254,59 +256,6 @@ Test(aggregator, ends_collection_when_told)
     vs_world_free(w);
 }
 
-/* --- restarts
- * -----------------------------------------------------------------------------------------------
- */
-
-/* Whatever step it is killed after, the round ends with the same sum. Clients and shareholders see
- * a lost reply at worst. */
-static uint64_t round_with_kill(uint64_t kill_after, uint64_t *life)
-{
-    vs_world *w = world_of(FOUR, 2, 20);
-    w->kill_after = kill_after;
-    open_and_submit(w, 1);
-    cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 120000), "killed after step %llu: %s",
-              (unsigned long long)kill_after, vs_world_info(w, 1).detail);
-    vs_world_expect_sums(w, 1, 3);
-    vs_world_expect_valid_log(w);
-    uint64_t steps = w->steps;
-    *life = w->life;
-    vs_world_free(w);
-    return steps;
-}
-
-Test(aggregator, goes_on_after_being_killed_at_any_step)
-{
-    uint64_t life = 0;
-    uint64_t steps = round_with_kill(0, &life);
-    for (uint64_t k = 1; k <= steps; k++) (void)round_with_kill(k, &life);
-    (void)round_with_kill(steps / 2, &life);
-    cr_expect_eq(life, 1);
-}
-
-/* Every change of the store made to fail in turn: the process stops, comes back and goes on. */
-Test(aggregator, goes_on_after_any_failed_write)
-{
-    uint64_t calls = 1;
-    for (uint64_t k = 0; k <= calls; k++) { /* 0: none fails */
-        vs_world *w = world_of(FOUR, 2, 20);
-        vs_store_mem_fail_at(&w->store, k);
-        uint64_t before = vs_store_mem_calls(&w->store);
-        for (int tries = 0; tries < 3; tries++) { /* the first may be what fails */
-            if (vs_world_info(w, 1).phase == vsw_Phase_IDLE) (void)vs_world_open(w, 1, 2);
-        }
-        cr_assert(vs_world_run_to(w, vsw_Phase_COLLECT, 10000));
-        for (uint32_t i = 0; i < 2; i++) vs_world_submit(w, i);
-        cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 120000), "write %llu", (unsigned long long)k);
-        vs_world_expect_sums(w, 1, 3);
-        vs_world_expect_valid_log(w);
-        if (k == 0) calls = vs_store_mem_calls(&w->store) - before;
-        cr_expect_eq(w->life, k == 0 ? 0 : 1, "write %llu of %llu failed", (unsigned long long)k,
-                     (unsigned long long)calls);
-        vs_world_free(w);
-    }
-}
-
 Test(aggregator, keeps_nothing_secret_of_a_finished_round)
 {
     vs_world *w = world_of(FOUR, 2, 30);
@@ -339,4 +288,156 @@ Test(aggregator, refuses_a_key_or_a_ledger_of_another_party)
     cr_expect_null(ag);
     vs_world_free(other);
     vs_world_free(w);
+}
+
+/* --- shareholders that lie -------------------------------------------------------------------- */
+
+typedef struct liar {
+    uint32_t j;
+    vs_buf sealed; /* chunks of the forged sum share */
+} liar;
+
+/* An answer of another sum, correctly signed and sealed: the shareholder's own lie. */
+static void forge_answer(liar *f, vs_world *w, vs_buf *reply)
+{
+    vs_reply real;
+    vs_dsse dsse = {0};
+    vs_buf payload = {0}, envelope = {0}, plain = {0};
+    vs_entry *e = calloc(1, sizeof *e);
+    vs_entry *open = entry_of(w, 1, VS_ENTRY_OPEN);
+    vs_seal *seal = NULL;
+    uint8_t secret[32] = {5};
+    vs_h32 public_key, ctx;
+    vs_hash h;
+    cr_assert_eq(vs_reply_decode(&real, reply->p, reply->len), VS_OK);
+    if (real.head.which_result != vsw_Reply_answer_tag) goto cleanup;
+    cr_assert_eq(vs_dsse_parse(&dsse, real.body, real.body_len, NULL), VS_OK);
+    cr_assert_eq(vs_entry_decode(e, dsse.kind, dsse.payload.p, dsse.payload.len, NULL), VS_OK);
+    vs_layout layout;
+    cr_assert_eq(vs_layout_make(&layout, open->u.open.quantization_bits, open->u.open.max_clients,
+                                w->config.committee.k,
+                                open->u.open.dim + open->u.open.weight_digits, NULL),
+                 VS_OK);
+    for (uint32_t m = 0; m < layout.columns; m++) vs_buf_u64(&plain, m + 1);
+    vs_round_id id = {w->tf->fed->id, 1};
+    vs_answer_hash_start(&h, &id, f->j);
+    vs_hash_bytes(&h, plain.p, plain.len);
+    vs_hash_final(&h, &e->u.answer.answer_hash);
+    cr_assert_eq(vs_entry_encode(&payload, e, NULL), VS_OK);
+    cr_assert_eq(vs_dsse_sign(&envelope, "answer", payload.p, payload.len,
+                              w->tf->shareholder[f->j - 1]->identity_seed, NULL),
+                 VS_OK);
+    vs_answer_context(&ctx, &id, &e->u.answer.set);
+    vs_seal_public(&public_key, secret);
+    cr_assert_eq(vs_seal_new_sender(&seal, secret, &open->u.open.aggregator_key, &ctx, f->j),
+                 VS_OK);
+    vs_buf_reset(&f->sealed);
+    uint8_t *to = vs_buf_extend(&f->sealed, plain.len + VS_SEAL_TAG_BYTES);
+    cr_assert_eq(vs_seal_chunk(seal, to, plain.p, plain.len, 0, true), VS_OK);
+    vsw_Reply head = {.which_result = vsw_Reply_answer_tag, .result.answer = {.chunks = 1}};
+    memcpy(head.result.answer.ephemeral_key, public_key.b, 32);
+    vs_buf_reset(reply);
+    cr_assert_eq(vs_reply_encode(reply, &head, envelope.p, envelope.len), VS_OK);
+
+cleanup:
+    vs_seal_free(seal);
+    vs_dsse_free(&dsse);
+    vs_buf_free(&payload);
+    vs_buf_free(&envelope);
+    vs_buf_free(&plain);
+    free(open);
+    free(e);
+}
+
+static vs_world_fate lying(void *ctx, vs_world *w, uint32_t j, const vs_request *request,
+                           vs_buf *reply)
+{
+    liar *f = ctx;
+    if (j != f->j || reply == NULL) return VS_WORLD_DELIVER;
+    if (request->head.which_op == vsw_Request_answer_tag) forge_answer(f, w, reply);
+    if (request->head.which_op == vsw_Request_answer_chunk_tag) {
+        vsw_Reply head = {.which_result = vsw_Reply_progress_tag,
+                          .result.progress = {.next = 1, .total = 1}};
+        vs_buf_reset(reply);
+        cr_assert_eq(vs_reply_encode(reply, &head, f->sealed.p, f->sealed.len), VS_OK);
+    }
+    return VS_WORLD_DELIVER;
+}
+
+Test(aggregator, names_a_shareholder_that_lies_about_its_sum)
+{
+    for (uint32_t j = 1; j <= 5; j += 2) {
+        vs_world *w = world_of(FIVE, 3, 40 + j);
+        liar f = {.j = j};
+        w->hook = lying;
+        w->hook_ctx = &f;
+        open_and_submit(w, 1);
+        cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 60000), "%s", vs_world_info(w, 1).detail);
+        vs_world_expect_sums(w, 1, 7);
+        vs_world_expect_valid_log(w);
+        vs_entry *e = entry_of(w, 1, VS_ENTRY_RESULT);
+        cr_expect(e->u.result.certain && e->u.result.n_answers == 5);
+        cr_assert_eq(e->u.result.n_wrong, 1);
+        cr_expect_eq(e->u.result.wrong[0], j);
+        free(e);
+        vs_buf_free(&f.sealed);
+        vs_world_free(w);
+    }
+}
+
+/* --- garbage ---------------------------------------------------------------------------------- */
+
+typedef struct vandal {
+    uint32_t j;
+    pb_size_t op; /* whose replies it spoils */
+    uint32_t how;
+    uint32_t spoiled;
+} vandal;
+
+static vs_world_fate spoil(void *ctx, vs_world *w, uint32_t j, const vs_request *request,
+                           vs_buf *reply)
+{
+    vandal *v = ctx;
+    vs_reply decoded;
+    (void)w;
+    if (j != v->j || reply == NULL || request->head.which_op != v->op) return VS_WORLD_DELIVER;
+    v->spoiled++;
+    if (v->how == 0) { /* not a message */
+        vs_test_bytes(reply->p, reply->len, 5);
+    } else if (v->how == 1) { /* another kind of reply */
+        vsw_Reply head = {.which_result = vsw_Reply_count_tag, .result.count = {.count = 5}};
+        vs_buf_reset(reply);
+        cr_assert_eq(vs_reply_encode(reply, &head, NULL, 0), VS_OK);
+    } else if (vs_reply_decode(&decoded, reply->p, reply->len) == VS_OK) {
+        /* one bit of the content: the body, or a signature in the head */
+        size_t at = decoded.body_len > 0 ? reply->len - 1 - decoded.body_len / 2 : reply->len - 3;
+        reply->p[at] ^= 1;
+    }
+    return VS_WORLD_DELIVER;
+}
+
+/* Whatever one shareholder of five answers to any request, the round ends with the right sum. */
+Test(aggregator, survives_garbage_from_one_shareholder_at_any_request)
+{
+    const pb_size_t ops[] = {vsw_Request_status_tag,       vsw_Request_round_key_tag,
+                             vsw_Request_open_tag,         vsw_Request_list_tag,
+                             vsw_Request_vote_tag,         vsw_Request_log_entries_tag,
+                             vsw_Request_cosign_tag,       vsw_Request_answer_tag,
+                             vsw_Request_answer_chunk_tag, vsw_Request_sum_share_tag};
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        for (uint32_t how = 0; how < 3; how++) {
+            vs_world *w = world_of(FIVE, 2, 60);
+            vandal v = {.j = 2, .op = ops[i], .how = how};
+            w->hook = spoil;
+            w->hook_ctx = &v;
+            open_and_submit(w, 1);
+            cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 120000), "operation %u, way %u: %s, %s",
+                      (unsigned)ops[i], how, vs_phase_name(vs_world_info(w, 1).phase),
+                      vs_world_info(w, 1).detail);
+            vs_world_expect_sums(w, 1, 3);
+            vs_world_expect_valid_log(w);
+            cr_expect_gt(v.spoiled, 0, "operation %u", (unsigned)ops[i]);
+            vs_world_free(w);
+        }
+    }
 }

@@ -28,9 +28,7 @@ static vsw_Code call_code(vs_world *w, const vsw_Request *head, const void *body
     return failed ? reply.head.result.error.code : vsw_Code_OK;
 }
 
-/* --- control
- * ------------------------------------------------------------------------------------------------
- */
+/* --- control ---------------------------------------------------------------------------------- */
 
 static vsw_Request open_request(const vs_world *w, const vs_keys *keys)
 {
@@ -169,9 +167,7 @@ Test(aggregator_serve, refuses_parameters_that_the_federation_does_not_allow)
     vs_world_free(w);
 }
 
-/* --- anybody
- * -------------------------------------------------------------------------------------------------
- */
+/* --- anybody ---------------------------------------------------------------------------------- */
 
 Test(aggregator_serve, answers_every_message_and_survives_each)
 {
@@ -221,9 +217,7 @@ Test(aggregator_serve, knows_only_rounds_and_entries_that_are_there)
     vs_world_free(w);
 }
 
-/* --- manifests
- * ------------------------------------------------------------------------------------------------
- */
+/* --- manifests -------------------------------------------------------------------------------- */
 
 static vsw_Code send_manifest(vs_world *w, uint64_t round, const uint8_t *body, size_t len)
 {
@@ -384,9 +378,7 @@ Test(aggregator_serve, leaves_out_a_client_that_signs_two_manifests)
     vs_world_free(w);
 }
 
-/* --- blobs
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- blobs ------------------------------------------------------------------------------------ */
 
 static vs_reply put_piece(vs_world *w, const vs_keys *keys, const vs_h32 *name, uint64_t offset,
                           uint64_t total, const uint8_t *p, size_t len)

@@ -107,8 +107,7 @@ Test(audit, refuses_another_federation)
     vs_world_free(w);
 }
 
-/* --- damage at rest
- * ----------------------------------------------------------------------------------------- */
+/* --- damage at rest --------------------------------------------------------------------------- */
 
 static void sql(const vs_world *w, const char *text)
 {
@@ -208,8 +207,7 @@ Test(audit, notices_every_changed_or_missing_blob)
     vs_world_free(w);
 }
 
-/* --- an operator that lies, with all of its keys
- * -------------------------------------------------------------- */
+/* --- an operator that lies, with all of its keys ---------------------------------------------- */
 
 typedef void (*change_entry)(vs_entry *e);
 
