@@ -217,7 +217,7 @@ vs_err vs_ag_choose(ag_t *ag, ag_choice *out)
     choose_q(ag, out, vs_committee_needed(&ag->fed->committee));
     merge_all(&x, true, &known);
     /* Proposal, records and rejected records travel in one body. */
-    size_t left = VS_WIRE_BODY_MAX - vs_proposal_len() - (size_t)out->count * VS_RECORD_BYTES;
+    size_t left = VS_WIRE_BODY_MAX - 64u - vs_proposal_len() - (size_t)out->count * VS_RECORD_BYTES;
     x.room = (uint32_t)(left / VS_RECORD_BYTES);
     x.room_other = x.room > known ? x.room - known : 0;
     merge_all(&x, false, &known);

@@ -398,6 +398,28 @@ Test(shareholder_set, cannot_answer_when_a_stored_share_is_damaged)
     world_free(w);
 }
 
+/* Bytes that open (their client sealed them) but are not what it committed to. */
+Test(shareholder_set, cannot_answer_with_another_share_than_the_committed_one)
+{
+    for (uint32_t j = 1; j <= 4; j += 3) {
+        world *w = world_new(j, 3, 0);
+        const vs_test_cheat cheat = {.wrong_share = j};
+        char blob[200], hex[65];
+        to_set(w);
+        vs_test_sub *other = vs_test_sub_new(w->tf, &w->round, 1, 501, &cheat); /* same keys */
+        vs_hex_encode(hex, w->sub[1]->h.submission.b, 32);
+        (void)snprintf(blob, sizeof blob, "0000000000000001/upload/%s", hex);
+        const vs_buf *sealed = &other->sealed[j - 1];
+        cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, 0, sealed->p, sealed->len, NULL),
+                     VS_OK);
+        restart(w);
+        must_be(w, push(w, 0));
+        expect_code(w, answer(w, 4), vsw_Code_CANNOT);
+        vs_test_sub_free(other);
+        world_free(w);
+    }
+}
+
 /* --- statements that it does not remember --------------------------------------------------------
  */
 
