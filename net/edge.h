@@ -19,16 +19,19 @@ typedef struct vs_edge vs_edge;
 VS_MUST_CHECK vs_err vs_edge_new(vs_edge **out, const char *listen_address, uint32_t max_inflight,
                                  vs_diag *diag);
 void vs_edge_free(vs_edge *edge);
-/* Tell where a peer is. It is dialled when first needed and redialled in the background. */
+/* Tell where a peer is, once per peer: tcp://HOST:PORT, ipc://PATH or inproc://NAME, else
+ * VS_ERR_MALFORMED. It is dialled when first needed and redialled in the background. */
 VS_MUST_CHECK vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer, const char *address,
                                       vs_diag *diag);
 
-/* Wait up to timeout_ms for the next event. VS_ERR_TIMEOUT if none came. event->msg stays valid
- * until the next call. */
+/* Wait up to timeout_ms for the next event. VS_ERR_TIMEOUT if none came, or when woken
+ * (event->kind is TICK then). event->msg stays valid until the next call. One thread at a time. */
 VS_MUST_CHECK vs_err vs_edge_wait(vs_edge *edge, vs_event *event, uint32_t timeout_ms);
-/* Send everything in the box and clear it. A peer that cannot be reached gives LOST later. */
+/* Send everything in the box and clear it. A peer that cannot be reached gives LOST later: when a
+ * dial since then has failed, when the connection is lost, at the latest after its timeout. A reply
+ * to a request that was dropped meanwhile is dropped too. VS_ERR_NOMEM only. */
 VS_MUST_CHECK vs_err vs_edge_flush(vs_edge *edge, vs_outbox *box, vs_diag *diag);
-/* Wake vs_edge_wait from a signal handler's flag checker: async-signal-safe. */
+/* Make the current or next vs_edge_wait return: from any thread, async-signal-safe. */
 void vs_edge_wake(vs_edge *edge);
 
 /* One request to one address, waiting for its reply; for short commands. The reply's bytes are

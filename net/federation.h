@@ -15,9 +15,9 @@
 #include "ledger/note.h"
 #include "ledger/policy.h"
 #include "mpc/params.h"
+#include "net/address.h"
 
 #define VS_FEDERATION_FILE_MAX 131072u /* bytes */
-#define VS_ADDRESS_MAX 255u            /* chars of an address such as tcp://127.0.0.1:7101 */
 
 typedef struct vs_fed_party {
     char name[VS_NOTE_NAME_MAX + 1];
@@ -77,10 +77,6 @@ typedef struct vs_tolerance {
     double upload_factor;     /* field elements sent per packed element: (n - t) / k */
 } vs_tolerance;
 vs_tolerance vs_federation_tolerance(const vs_committee *c);
-
-/* tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH or inproc://NAME. VS_ERR_MALFORMED and what is
- * wrong with it: "address \"tcp://host\": has no port". */
-VS_MUST_CHECK vs_err vs_address_check(const char *address, vs_diag *diag);
 
 /* Index of the shareholder with this identity key, 0 if none. */
 uint32_t vs_federation_shareholder(const vs_federation *fed, const vs_h32 *key);

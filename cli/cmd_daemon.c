@@ -1,0 +1,127 @@
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "cli/stop.h"
+#include "net/daemon.h"
+
+typedef struct process {
+    vs_stop stop;
+    char who[32]; /* "aggregator", "shareholder 2" */
+} process;
+
+static bool asked(void *ctx)
+{
+    process *p = ctx;
+    return vs_stop_asked(&p->stop);
+}
+
+/* "2026-11-21T00:10:05Z info shareholder 2: text" */
+static void log_line(void *ctx, const char *text)
+{
+    const process *p = ctx;
+    char when[32];
+    struct tm utc;
+    time_t now = time(NULL);
+    (void)gmtime_r(&now, &utc);
+    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    (void)fprintf(stderr, "%s info %s: %s\n", when, p->who, text);
+}
+
+typedef vs_err (*daemon_run)(const vs_daemon *d, vs_diag *diag);
+
+static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
+{
+    process p = {.stop = {.fd = -1}};
+    vs_federation *fed = NULL;
+    vs_keys *keys = NULL;
+    vs_diag diag = {{0}};
+    vs_err err = vs_federation_load(&fed, vs_args_text(args, "federation"), &diag);
+    if (err == VS_OK) err = vs_keys_load(&keys, vs_args_text(args, "key"), &diag);
+    if (err == VS_OK) err = vs_stop_init(&p.stop, &diag);
+    if (err == VS_OK) {
+        uint32_t j = vs_federation_shareholder(fed, &keys->pub.identity);
+        (void)snprintf(p.who, sizeof p.who, aggregator ? "aggregator" : "shareholder %u", j);
+        vs_daemon d = {.fed = fed,
+                       .keys = keys,
+                       .dir = vs_args_text(args, "data"),
+                       .listen = vs_args_text(args, "listen"),
+                       .stop = asked,
+                       .notice = log_line,
+                       .ctx = &p};
+        err = run(&d, &diag);
+        if (err == VS_OK) log_line(&p, "stopped");
+    }
+    int status = err == VS_OK ? VS_EXIT_OK : vs_out_fail(&diag);
+    vs_stop_clear(&p.stop);
+    vs_keys_free(keys);
+    vs_federation_free(fed);
+    return status;
+}
+
+static int run_aggregator(const vs_args *args)
+{
+    return run_daemon(args, true, vs_daemon_run_aggregator);
+}
+
+static int run_shareholder(const vs_args *args)
+{
+    return run_daemon(args, false, vs_daemon_run_shareholder);
+}
+
+static const vs_opt options[] = {
+    {.name = "federation",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "The federation file. It names this party's key and the address to listen on."},
+    {.name = "key",
+     .arg = "FILE.key",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Secret key file of this party, made by veilsum keygen."},
+    {.name = "data",
+     .arg = "DIR",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Folder for all durable state, made if it is not there. It belongs to one running "
+             "process. After a crash, start again with the same folder: the round goes on."},
+    {.name = "listen",
+     .arg = "ADDRESS",
+     .kind = VS_OPT_TEXT,
+     .help = "Listen here instead of at the address in the federation file (behind a forwarder, "
+             "say)."},
+    {.name = NULL},
+};
+
+static const vs_positional none[] = {{.name = NULL}};
+
+const vs_command vs_cmd_aggregator = {
+    .name = "aggregator",
+    .summary = "run the aggregator of a federation",
+    .description =
+        "Opens rounds when the administrator says so, collects, fixes the set of clients with the "
+        "shareholders' votes, reconstructs the sum and nothing else, and keeps the ledger in "
+        "DIR/ledger.\n\nRuns in the foreground and logs to standard error. SIGTERM or SIGINT stops "
+        "it cleanly.",
+    .options = options,
+    .positionals = none,
+    .examples = "veilsum aggregator --federation federation.json --key agg.key --data agg-data\n",
+    .run = run_aggregator,
+};
+
+const vs_command vs_cmd_shareholder = {
+    .name = "shareholder",
+    .summary = "run one shareholder of the committee",
+    .description =
+        "Holds clients' shares, votes once per round for a set of clients, answers with the sum of "
+        "its shares over that set, and cosigns the ledger after recomputing each result. Which "
+        "shareholder it is follows from its key.\n\nRuns in the foreground and logs to standard "
+        "error. SIGTERM or SIGINT stops it cleanly.",
+    .options = options,
+    .positionals = none,
+    .examples = "veilsum shareholder --federation federation.json --key s1.key --data s1-data\n",
+    .run = run_shareholder,
+};

@@ -1,0 +1,13 @@
+/* net/address.h - where a process listens. */
+#ifndef VS_NET_ADDRESS_H
+#define VS_NET_ADDRESS_H
+
+#include "base/err.h"
+
+#define VS_ADDRESS_MAX 255u /* chars of an address such as tcp://127.0.0.1:7101 */
+
+/* tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH or inproc://NAME. VS_ERR_MALFORMED and what is
+ * wrong with it: "address \"tcp://host\": has no port". */
+VS_MUST_CHECK vs_err vs_address_check(const char *address, vs_diag *diag);
+
+#endif /* VS_NET_ADDRESS_H */
