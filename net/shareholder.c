@@ -255,6 +255,7 @@ vs_err vs_shareholder_step(vs_shareholder *sh, uint64_t now_ms, const vs_event *
     VS_ASSERT(sh != NULL && event != NULL && out != NULL);
     set_time(sh, now_ms);
     vs_err err = vs_sh_expire(sh, diag);
+    if (err == VS_OK) err = vs_sh_sweep(sh, diag);
     if (err != VS_OK || event->kind != VS_EVENT_REQUEST) return err;
     vs_out *item = vs_outbox_reply(out, event->conn);
     if (item == NULL) return vs_fail(diag, VS_ERR_NOMEM, "shareholder: out of memory");

@@ -1,7 +1,8 @@
 /* net/shareholder_impl.h - inside of the shareholder: shared by net/shareholder*.c only.
  *
  * Where state lives. Store keys: "shareholder" (whose store this is), "newest" (newest round whose
- * `open` is stored), "key/<round>" (a round secret may exist), "round/<round>/..." with open,
+ * `open` is stored), "key/<round>" (a round secret may exist), "sweep/<round>" (over, files
+ * may remain), "round/<round>/..." with open,
  * client/<key>, header/<submission>, trailer/<submission>, evidence-first/<key> and -second,
  * complaint/<key>, list, vote, set, closed, answer, sitout, over, blob/<sha256>;
  * "log/entry/<index>", "log/head", "log/root/<size>", "log/refused/<index>". Rounds, sizes and
@@ -98,6 +99,7 @@ struct vs_shareholder {
     uint32_t j;
     uint64_t now_ms, now_s;
     uint64_t newest; /* round of `round`, 0 if none */
+    bool sweeping;   /* "sweep/..." may hold something */
     sh_round *round;
     uint64_t key[SH_KEYS_MAX]; /* rounds that may have a secret */
     uint32_t n_keys;
@@ -130,10 +132,11 @@ VS_MUST_CHECK vs_err vs_sh_put(vs_shareholder *sh, const vs_store_item *items, s
 VS_MUST_CHECK vs_err vs_sh_get(vs_shareholder *sh, const sh_name *key, vs_buf *out, bool *found,
                                vs_diag *diag);
 VS_MUST_CHECK vs_err vs_sh_has(vs_shareholder *sh, const sh_name *key, bool *found, vs_diag *diag);
-/* Delete every key with this prefix; blob removal of each: see remove. */
+/* Delete the first keys with this prefix, a bounded number; `before` is called for each, if there.
+ * *more: there are others. */
 typedef vs_err (*sh_each)(vs_shareholder *sh, const char *key, vs_diag *diag);
-VS_MUST_CHECK vs_err vs_sh_delete_all(vs_shareholder *sh, const char *prefix, sh_each before,
-                                      vs_diag *diag);
+VS_MUST_CHECK vs_err vs_sh_delete_some(vs_shareholder *sh, const char *prefix, sh_each before,
+                                       bool *more, vs_diag *diag);
 
 /* --- replies (shareholder.c) ---------------------------------------------------------------------
  */
@@ -159,9 +162,12 @@ VS_MUST_CHECK vs_err vs_sh_load(vs_shareholder *sh, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_sh_round_secret(vs_shareholder *sh, uint64_t round, vs_buf *secret,
                                         bool *found, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_sh_erase_secret(vs_shareholder *sh, uint64_t round, vs_diag *diag);
-/* The round is over: secret, running sum and submissions go; vote, statements, answer and evidence
- * stay. Idempotent. */
+/* The round is over: secret and running sum go at once, which makes the submissions unreadable;
+ * these are swept away. Vote, statements, answer and evidence stay. Idempotent. */
 VS_MUST_CHECK vs_err vs_sh_finish(vs_shareholder *sh, uint64_t round, vs_diag *diag);
+/* Remove some files and records of rounds that are over: a little in every step, because removing
+ * a file durably takes milliseconds and a round has many. */
+VS_MUST_CHECK vs_err vs_sh_sweep(vs_shareholder *sh, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_sh_expire(vs_shareholder *sh, vs_diag *diag);
 void vs_sh_round_free(sh_round *r);
 

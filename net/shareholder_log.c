@@ -294,7 +294,9 @@ static vs_err forget_sums(vs_shareholder *sh, uint64_t round, vs_diag *diag)
 {
     sh_name blobs = vs_sh_key(round, "blob/", NULL),
             answer = vs_sh_blob_name(round, "answer", NULL);
-    vs_err err = vs_sh_delete_all(sh, blobs.text, NULL, diag);
+    bool more = true;
+    vs_err err = VS_OK;
+    while (err == VS_OK && more) err = vs_sh_delete_some(sh, blobs.text, NULL, &more, diag);
     for (uint32_t j = 1; j <= sh->fed->committee.n && err == VS_OK; j++) {
         sh_name sum = vs_sh_sum_name(round, j);
         err = sh->store.ops->blob_remove(sh->store.ctx, sum.text, diag);

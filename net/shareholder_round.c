@@ -234,12 +234,13 @@ static vs_err load_newest(vs_shareholder *sh, vs_diag *diag)
 
 vs_err vs_sh_load(vs_shareholder *sh, vs_diag *diag)
 {
+    sh->sweeping = true; /* what an earlier run left */
     vs_err err = sh->store.ops->scan(sh->store.ctx, "key/", load_keys, sh, diag);
     if (err == VS_OK) err = load_newest(sh, diag);
     if (err != VS_OK || sh->round == NULL) return err;
     sh_round *r = sh->round;
     err = load_flags(sh, r, diag);
-    if (err == VS_OK && r->over) return vs_sh_finish(sh, sh->newest, diag); /* may be half done */
+    if (err == VS_OK && r->over) return vs_sh_erase_secret(sh, sh->newest, diag);
     if (err == VS_OK) err = vs_sh_list_load(sh, r, diag);
     if (err == VS_OK) err = vs_sh_clients_load(sh, r, diag);
     if (err == VS_OK && r->answered) err = vs_sh_erase_secret(sh, sh->newest, diag);
@@ -391,23 +392,58 @@ vs_err vs_sh_finish(vs_shareholder *sh, uint64_t round, vs_diag *diag)
 {
     static const uint8_t one = 1;
     sh_name over = vs_sh_key(round, "over", NULL), list = vs_sh_key(round, "list", NULL);
-    sh_name set = vs_sh_key(round, "set", NULL), headers = vs_sh_key(round, "header/", NULL);
-    sh_name clients = vs_sh_key(round, "client/", NULL);
-    sh_name trailers = vs_sh_key(round, "trailer/", NULL);
-    vs_store_item items[] = {vs_sh_item(&over, &one, 1), vs_sh_item(&list, NULL, 0),
-                             vs_sh_item(&set, NULL, 0)};
+    sh_name set = vs_sh_key(round, "set", NULL), sweep = vs_sh_key_at("sweep", round);
+    vs_store_item items[] = {vs_sh_item(&over, &one, 1), vs_sh_item(&sweep, &one, 1),
+                             vs_sh_item(&list, NULL, 0), vs_sh_item(&set, NULL, 0)};
     vs_err err = vs_sh_erase_secret(sh, round, diag);
-    if (err == VS_OK) err = vs_sh_put(sh, items, 3, diag);
+    if (err == VS_OK) err = vs_sh_put(sh, items, 4, diag);
     if (err == VS_OK && round == sh->newest && sh->round != NULL) {
         vs_sh_upload_drop(sh, NULL);
         vs_sh_sum_wipe(sh->round);
         sh->round->over = true;
         sh->round->n_clients = 0;
     }
-    if (err == VS_OK) err = vs_sh_delete_all(sh, headers.text, remove_upload, diag);
-    if (err == VS_OK) err = vs_sh_delete_all(sh, trailers.text, NULL, diag);
-    if (err == VS_OK) err = vs_sh_delete_all(sh, clients.text, NULL, diag);
-    return err;
+    sh->sweeping = true;
+    return err == VS_OK ? vs_sh_sweep(sh, diag) : err;
+}
+
+typedef struct first_sweep {
+    bool found;
+    uint64_t round;
+} first_sweep;
+
+static vs_err take_first(void *ctx, const char *key, const uint8_t *value, size_t len)
+{
+    first_sweep *first = ctx;
+    (void)value;
+    (void)len;
+    first->found = true;
+    first->round = strtoull(key + strlen("sweep/"), NULL, 16);
+    return VS_ERR_LIMIT; /* ends the scan */
+}
+
+vs_err vs_sh_sweep(vs_shareholder *sh, vs_diag *diag)
+{
+    static const struct {
+        const char *what;
+        sh_each before;
+    } parts[] = {{"header/", remove_upload}, {"trailer/", NULL}, {"client/", NULL}};
+    first_sweep first = {0};
+    bool more = false;
+    if (!sh->sweeping) return VS_OK;
+    vs_err err = sh->store.ops->scan(sh->store.ctx, "sweep/", take_first, &first, diag);
+    if (err != VS_OK && err != VS_ERR_LIMIT) return err;
+    sh->sweeping = first.found;
+    if (!first.found) return VS_OK;
+    err = VS_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && err == VS_OK && !more; i++) {
+        sh_name prefix = vs_sh_key(first.round, parts[i].what, NULL);
+        err = vs_sh_delete_some(sh, prefix.text, parts[i].before, &more, diag);
+    }
+    if (err != VS_OK || more) return err;
+    sh_name key = vs_sh_key_at("sweep", first.round);
+    vs_store_item done = vs_sh_item(&key, NULL, 0);
+    return vs_sh_put(sh, &done, 1, diag);
 }
 
 vs_err vs_sh_expire(vs_shareholder *sh, vs_diag *diag)

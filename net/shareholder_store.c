@@ -5,7 +5,7 @@
 
 #include "net/shareholder_impl.h"
 
-#define DELETE_BATCH 128u /* keys deleted in one transaction */
+#define DELETE_BATCH 32u /* keys deleted in one transaction, each perhaps with a file */
 
 static void add_id(sh_name *name, const vs_h32 *id)
 {
@@ -69,32 +69,39 @@ vs_err vs_sh_has(vs_shareholder *sh, const sh_name *key, bool *found, vs_diag *d
     return err;
 }
 
-/* Names one after the other, each with its final zero: a scan may not change the store. */
+typedef struct names {
+    vs_buf
+        text; /* one after the other, each with its final zero: a scan may not change the store */
+    uint32_t n;
+} names;
+
 static vs_err collect(void *ctx, const char *key, const uint8_t *value, size_t len)
 {
-    vs_buf *names = ctx;
+    names *found = ctx;
     (void)value;
     (void)len;
-    vs_buf_bytes(names, key, strlen(key) + 1);
-    return vs_buf_check(names);
+    if (found->n == DELETE_BATCH) return VS_ERR_LIMIT; /* enough: ends the scan */
+    vs_buf_bytes(&found->text, key, strlen(key) + 1);
+    found->n++;
+    return vs_buf_check(&found->text);
 }
 
-vs_err vs_sh_delete_all(vs_shareholder *sh, const char *prefix, sh_each before, vs_diag *diag)
+vs_err vs_sh_delete_some(vs_shareholder *sh, const char *prefix, sh_each before, bool *more,
+                         vs_diag *diag)
 {
     vs_store_item items[DELETE_BATCH];
     size_t n = 0;
-    vs_buf names = {0};
-    vs_err err = sh->store.ops->scan(sh->store.ctx, prefix, collect, &names, diag);
-    for (size_t at = 0; at < names.len && err == VS_OK;) {
-        const char *key = (const char *)names.p + at;
+    names found = {0};
+    vs_err err = sh->store.ops->scan(sh->store.ctx, prefix, collect, &found, diag);
+    *more = err == VS_ERR_LIMIT;
+    if (*more) err = VS_OK;
+    for (size_t at = 0; at < found.text.len && err == VS_OK;) {
+        const char *key = (const char *)found.text.p + at;
         at += strlen(key) + 1;
         if (before != NULL) err = before(sh, key, diag);
         items[n++] = (vs_store_item){.key = key};
-        if (err == VS_OK && (n == DELETE_BATCH || at == names.len)) {
-            err = vs_sh_put(sh, items, n, diag);
-            n = 0;
-        }
     }
-    vs_buf_free(&names);
+    if (err == VS_OK && n > 0) err = vs_sh_put(sh, items, n, diag);
+    vs_buf_free(&found.text);
     return err;
 }

@@ -430,7 +430,7 @@ Test(shareholder, resumes_at_the_first_missing_chunk_after_a_restart)
     }
 }
 
-Test(shareholder, runs_more_uploads_than_it_has_places_for)
+Test(shareholder, runs_more_uploads_than_it_has_places_for_and_sweeps_them_away)
 {
     enum { MANY = 70 };
     world *w = world_new(4, MANY, 0);
@@ -449,6 +449,21 @@ Test(shareholder, runs_more_uploads_than_it_has_places_for)
         must_be(w, submit(w, subs[i]));
         expect_receipt(w, subs[i]);
     }
+    /* the end of the round: the secret goes at once, the files in slices, restarts or not */
+    w->now_ms += 100 * 1000;
+    const vs_event tick = {.kind = VS_EVENT_TICK};
+    vs_outbox_clear(&w->box);
+    cr_assert_eq(vs_shareholder_step(w->sh, w->now_ms, &tick, &w->box, NULL), VS_OK);
+    cr_expect(!has_secret(w, 1));
+    uint32_t left = count_keys(w, "round/0000000000000001/header/");
+    cr_expect(left > 0 && left < MANY);
+    restart(w);
+    for (uint32_t i = 0; i < 10; i++) {
+        cr_assert_eq(vs_shareholder_step(w->sh, w->now_ms, &tick, &w->box, NULL), VS_OK);
+    }
+    cr_expect_eq(count_keys(w, "round/0000000000000001/header/"), 0);
+    cr_expect_eq(count_keys(w, "round/0000000000000001/client/"), 0);
+    cr_expect_eq(count_keys(w, "sweep/"), 0);
     for (uint32_t i = 0; i < MANY; i++) vs_test_sub_free(subs[i]);
     world_free(w);
 }
