@@ -89,6 +89,8 @@ VS_MUST_CHECK vs_err vs_fe_decode_many(vs_fe *out, const uint8_t *in, size_t n);
 /* acc[i] += x[i]; acc[i] -= x[i]. */
 void vs_fe_add_many(vs_fe *acc, const vs_fe *x, size_t n);
 void vs_fe_sub_many(vs_fe *acc, const vs_fe *x, size_t n);
+/* acc[i] += rows[0][i] + rows[1][i] + ...: several rows per pass over acc. */
+void vs_fe_add_rows(vs_fe *acc, const vs_fe *const *rows, uint32_t n_rows, size_t n);
 
 /* --- F_{p^2} ------------------------------------------------------------------------------ */
 

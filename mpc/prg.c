@@ -6,6 +6,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "mpc/kernels.h"
+
 enum {
     BLOCK_BYTES = 16,
     TILE_BYTES = VS_PRG_TILE * VS_FE_BYTES,
@@ -23,6 +25,8 @@ typedef struct aes_stream {
 } aes_stream;
 
 struct vs_prg {
+    const vs_kernels *kernels; /* whose AES is used, or NULL: source */
+    vs_aes_key key;            /* with kernels */
     vs_prg_source source;
     void *source_ctx;
     uint32_t stream;
@@ -69,21 +73,40 @@ static vs_prg *prg_alloc(uint32_t stream)
     return prg;
 }
 
-vs_err vs_prg_new(vs_prg **out, const uint8_t seed[VS_SEED_BYTES], uint32_t stream)
+static vs_err aes_open(aes_stream *aes, const uint8_t seed[VS_SEED_BYTES])
+{
+    aes->cipher = EVP_CIPHER_CTX_new();
+    if (aes->cipher == NULL ||
+        EVP_EncryptInit_ex(aes->cipher, EVP_aes_256_ctr(), NULL, seed, NULL) != 1) {
+        return VS_ERR_NOMEM;
+    }
+    return VS_OK;
+}
+
+vs_err vs_prg_new_for(vs_prg **out, const vs_kernels *kernels, const uint8_t seed[VS_SEED_BYTES],
+                      uint32_t stream)
 {
     *out = NULL;
     vs_prg *prg = prg_alloc(stream);
     if (prg == NULL) return VS_ERR_NOMEM;
-    prg->source = aes_source;
-    prg->source_ctx = &prg->aes;
-    prg->aes.cipher = EVP_CIPHER_CTX_new();
-    if (prg->aes.cipher == NULL ||
-        EVP_EncryptInit_ex(prg->aes.cipher, EVP_aes_256_ctr(), NULL, seed, NULL) != 1) {
-        vs_prg_free(prg);
-        return VS_ERR_NOMEM;
+    if (kernels->aes_key != NULL) {
+        prg->kernels = kernels;
+        kernels->aes_key(&prg->key, seed);
+    } else {
+        prg->source = aes_source;
+        prg->source_ctx = &prg->aes;
+        if (aes_open(&prg->aes, seed) != VS_OK) {
+            vs_prg_free(prg);
+            return VS_ERR_NOMEM;
+        }
     }
     *out = prg;
     return VS_OK;
+}
+
+vs_err vs_prg_new(vs_prg **out, const uint8_t seed[VS_SEED_BYTES], uint32_t stream)
+{
+    return vs_prg_new_for(out, vs_kernels_get(), seed, stream);
 }
 
 vs_err vs_prg_new_from_source(vs_prg **out, vs_prg_source source, void *ctx, uint32_t stream)
@@ -104,10 +127,10 @@ void vs_prg_free(vs_prg *prg)
 }
 
 /* Keystream in out to elements in place. Returns nonzero iff a masked value equals p. */
-static uint64_t mask_tile(vs_fe *out)
+static uint64_t mask_elements(vs_fe *out, size_t count)
 {
     uint64_t hits = 0;
-    for (size_t i = 0; i < VS_PRG_TILE; i++) {
+    for (size_t i = 0; i < count; i++) {
         uint8_t le[8];
         memcpy(le, &out[i], sizeof le); /* host order may differ from the wire's */
         uint64_t v = vs_load_le64(le) & VS_FE_P;
@@ -117,18 +140,39 @@ static uint64_t mask_tile(vs_fe *out)
     return hits;
 }
 
-/* All VS_PRG_TILE elements of a tile. */
-static void draw_tile(vs_prg *prg, vs_fe *out, uint32_t tile)
+/* count elements from byte offset of (tile, attempt), a multiple of 16; nonzero iff one is p. */
+static uint64_t draw(vs_prg *prg, vs_fe *out, size_t count, uint32_t tile, uint32_t attempt,
+                     uint64_t offset)
 {
-    uint8_t *bytes = (uint8_t *)out;
-    prg->source(prg->source_ctx, bytes, TILE_BYTES, 0, 0, prg->stream, (uint64_t)tile * TILE_BYTES);
-    uint64_t hits = mask_tile(out);
+    if (prg->kernels != NULL) {
+        vs_ctr ctr = {tile, attempt, prg->stream, (uint32_t)(offset / BLOCK_BYTES)};
+        return prg->kernels->elements(&prg->key, &ctr, out, count);
+    }
+    prg->source(prg->source_ctx, (uint8_t *)out, count * VS_FE_BYTES, tile, attempt, prg->stream,
+                offset);
+    return mask_elements(out, count);
+}
+
+/* All VS_PRG_TILE elements of a tile. */
+void vs_prg_draw_tile(vs_prg *prg, vs_fe *out, uint32_t tile)
+{
+    uint64_t hits = draw(prg, out, VS_PRG_TILE, 0, 0, (uint64_t)tile * TILE_BYTES);
     VS_CT_PUBLIC(&hits, sizeof hits); /* says nothing about the values that are kept */
     for (uint32_t attempt = 1; hits != 0; attempt++) {
-        prg->source(prg->source_ctx, bytes, TILE_BYTES, tile, attempt, prg->stream, 0);
-        hits = mask_tile(out);
+        hits = draw(prg, out, VS_PRG_TILE, tile, attempt, 0);
         VS_CT_PUBLIC(&hits, sizeof hits);
     }
+}
+
+uint64_t vs_prg_draw(vs_prg *prg, vs_fe *out, uint64_t first, size_t count)
+{
+    VS_ASSERT(first % 2 == 0 && first <= ELEMENTS_MAX && count <= ELEMENTS_MAX - first);
+    return draw(prg, out, count, 0, 0, first * VS_FE_BYTES);
+}
+
+bool vs_prg_is_native(const vs_prg *prg)
+{
+    return prg->kernels != NULL;
 }
 
 void vs_prg_fill(vs_prg *prg, vs_fe *out, uint64_t first, size_t count)
@@ -139,11 +183,11 @@ void vs_prg_fill(vs_prg *prg, vs_fe *out, uint64_t first, size_t count)
         size_t at = (size_t)(first % VS_PRG_TILE);
         size_t part = VS_PRG_TILE - at < count ? VS_PRG_TILE - at : count;
         if (part == VS_PRG_TILE && prg->cached_tile != tile) {
-            draw_tile(prg, out, (uint32_t)tile);
+            vs_prg_draw_tile(prg, out, (uint32_t)tile);
         } else {
             /* A tile is redrawn whole or not at all, so a part needs all of it too. */
             if (prg->cached_tile != tile) {
-                draw_tile(prg, prg->cache, (uint32_t)tile);
+                vs_prg_draw_tile(prg, prg->cache, (uint32_t)tile);
                 prg->cached_tile = tile;
             }
             memcpy(out, prg->cache + at, part * sizeof *out);
@@ -154,9 +198,27 @@ void vs_prg_fill(vs_prg *prg, vs_fe *out, uint64_t first, size_t count)
     }
 }
 
+static void native_words(vs_prg *prg, uint64_t *out, uint64_t first, size_t count)
+{
+    vs_ctr ctr = {0, 0, prg->stream, (uint32_t)(first / 2)};
+    if (first % 2 != 0 && count > 0) { /* the second half of a block */
+        uint64_t pair[2];
+        prg->kernels->words(&prg->key, &ctr, pair, 2);
+        *out++ = pair[1];
+        count--;
+        ctr.block++;
+        OPENSSL_cleanse(pair, sizeof pair);
+    }
+    prg->kernels->words(&prg->key, &ctr, out, count);
+}
+
 void vs_prg_words(vs_prg *prg, uint64_t *out, uint64_t first, size_t count)
 {
     VS_ASSERT(first <= WORDS_MAX && count <= WORDS_MAX - first);
+    if (prg->kernels != NULL) {
+        native_words(prg, out, first, count);
+        return;
+    }
     uint8_t block[512];
     while (count > 0) {
         size_t skip = (size_t)(first % 2); /* blocks hold two words */

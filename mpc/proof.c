@@ -5,24 +5,31 @@
 #include "mpc/kernels.h"
 #include "mpc/params.h"
 
-_Static_assert(VS_POWER_TABLE <= VS_LAZY_PRODUCTS, "one reduction per block must do");
-
 void vs_power_sum_start(vs_power_sum *s, vs_fe2 rho)
 {
     s->sum = (vs_fe2){{0}, {0}};
     s->power = (vs_fe2){{1}, {0}};
-    s->table[0] = rho;
-    for (size_t i = 1; i < VS_POWER_TABLE; i++) s->table[i] = vs_fe2_mul(s->table[i - 1], rho);
+    vs_fe2 power = rho;
+    for (size_t i = 0; i < VS_POWER_TABLE; i++) {
+        s->rho.re[i] = power.re;
+        s->rho.im[i] = power.im;
+        power = vs_fe2_mul(power, rho);
+    }
+}
+
+/* With power = rho^position, a block adds power * sum over i of rho^(i+1) x[i]. */
+static void add_block(vs_power_sum *s, vs_fe2 block, size_t count)
+{
+    s->sum = vs_fe2_add(s->sum, vs_fe2_mul(s->power, block));
+    s->power = vs_fe2_mul(s->power, (vs_fe2){s->rho.re[count - 1], s->rho.im[count - 1]});
 }
 
 void vs_power_sum_update(vs_power_sum *s, const vs_fe *x, size_t count)
 {
     const vs_kernels *kernels = vs_kernels_get();
-    /* With power = rho^position, a block adds power * sum over i of rho^(i+1) x[i]. */
     while (count > 0) {
         size_t part = count < VS_POWER_TABLE ? count : VS_POWER_TABLE;
-        s->sum = vs_fe2_add(s->sum, vs_fe2_mul(s->power, kernels->inner(s->table, x, part)));
-        s->power = vs_fe2_mul(s->power, s->table[part - 1]);
+        add_block(s, kernels->inner(&s->rho, x, part), part);
         x += part;
         count -= part;
     }
@@ -50,6 +57,20 @@ void vs_proof_update(vs_proof_acc *acc, const vs_fe *x, size_t count)
         } else {
             acc->mask.im = x[i];
         }
+    }
+}
+
+void vs_proof_update_add(vs_proof_acc *acc, vs_fe *sum, const vs_fe *x, size_t count)
+{
+    const vs_kernels *kernels = vs_kernels_get();
+    VS_ASSERT(acc->position <= acc->columns && count <= acc->columns - acc->position);
+    acc->position += (uint32_t)count;
+    while (count > 0) {
+        size_t part = count < VS_POWER_TABLE ? count : VS_POWER_TABLE;
+        add_block(&acc->weighted, kernels->add_inner(sum, &acc->weighted.rho, x, part), part);
+        sum += part;
+        x += part;
+        count -= part;
     }
 }
 

@@ -11,12 +11,18 @@
 
 #include "mpc/field.h"
 
-/* sum over i of rho^(i+1) x[i], over elements fed in order in any pieces. rho is public. */
-#define VS_POWER_TABLE 64u
+/* rho^1 .. rho^VS_POWER_TABLE. */
+#define VS_POWER_TABLE 1024u
+typedef struct vs_powers {
+    vs_fe re[VS_POWER_TABLE], im[VS_POWER_TABLE];
+} vs_powers;
+
+/* sum over i of rho^(i+1) x[i], over elements fed in order in any pieces (multiples of
+ * VS_POWER_TABLE are fastest). rho is public. */
 typedef struct vs_power_sum {
-    vs_fe2 sum;                   /* of the elements so far */
-    vs_fe2 power;                 /* rho^(elements so far) */
-    vs_fe2 table[VS_POWER_TABLE]; /* rho^1, rho^2, ... */
+    vs_fe2 sum;    /* of the elements so far */
+    vs_fe2 power;  /* rho^(elements so far) */
+    vs_powers rho; /* 16 KiB */
 } vs_power_sum;
 void vs_power_sum_start(vs_power_sum *s, vs_fe2 rho);
 void vs_power_sum_update(vs_power_sum *s, const vs_fe *x, size_t count);
@@ -32,6 +38,9 @@ typedef struct vs_proof_acc {
 void vs_proof_start(vs_proof_acc *acc, vs_fe2 rho, uint32_t columns);
 /* Next count elements of the vector, in order; at most M + 2 in all (VS_ASSERT). */
 void vs_proof_update(vs_proof_acc *acc, const vs_fe *x, size_t count);
+/* The same, and sum[i] += x[i] in one pass; data columns only: position + count <= M (VS_ASSERT),
+ * since mask columns are never added up. */
+void vs_proof_update_add(vs_proof_acc *acc, vs_fe *sum, const vs_fe *x, size_t count);
 /* W(j) of this vector; all M + 2 elements must have been fed (VS_ASSERT). Wipes acc. */
 vs_fe2 vs_proof_final(vs_proof_acc *acc);
 

@@ -1,6 +1,7 @@
 #include "mpc/sharing.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <sodium.h>
 
@@ -26,6 +27,23 @@ static void extra_coefficients(vs_sharing *s)
     }
 }
 
+/* The table as magnitudes below 2^VS_SMALL_COEF_BITS with the sign of the position, if it is so:
+ * lambda_i(j) at consecutive integers is an integer, C(j-1, m-1) C(j-m-1, r-m) (-1)^(r-m) with
+ * m = t+i. The coefficients are looked at, not believed. */
+static bool small_coefficients(vs_sharing *s)
+{
+    if (s->k > VS_SMALL_SECRETS) return false;
+    for (uint32_t row = 0; row < s->n - s->r; row++) {
+        for (uint32_t i = 0; i < s->k; i++) {
+            size_t at = (size_t)row * s->k + i;
+            vs_fe c = vs_sharing_negative(s, i) ? vs_fe_neg(s->extra[at]) : s->extra[at];
+            if ((c.v >> VS_SMALL_COEF_BITS) != 0) return false;
+            s->small[at] = (uint32_t)c.v;
+        }
+    }
+    return true;
+}
+
 vs_err vs_sharing_new(vs_sharing **out, uint32_t n, uint32_t t, uint32_t k)
 {
     *out = NULL;
@@ -35,12 +53,15 @@ vs_err vs_sharing_new(vs_sharing **out, uint32_t n, uint32_t t, uint32_t k)
     vs_sharing *s = calloc(1, sizeof *s);
     if (s == NULL) return VS_ERR_NOMEM;
     *s = (vs_sharing){.n = n, .t = t, .k = k, .r = t + k};
-    s->extra = calloc((size_t)(n - s->r) * k + 1, sizeof *s->extra); /* + 1: never 0 bytes */
-    if (s->extra == NULL) {
-        free(s);
+    size_t n_extra = (size_t)(n - s->r) * k + 1; /* + 1: never 0 bytes */
+    s->extra = calloc(n_extra, sizeof *s->extra);
+    s->small = calloc(n_extra, sizeof *s->small);
+    if (s->extra == NULL || s->small == NULL) {
+        vs_sharing_free(s);
         return VS_ERR_NOMEM;
     }
     extra_coefficients(s);
+    s->is_small = small_coefficients(s);
     *out = s;
     return VS_OK;
 }
@@ -49,17 +70,16 @@ void vs_sharing_free(vs_sharing *s)
 {
     if (s == NULL) return;
     free(s->extra);
+    free(s->small);
     free(s);
 }
 
 void vs_share_columns(const vs_sharing *s, vs_fe *const *out, const vs_fe *const *secrets,
                       const vs_fe *const *seed_shares, size_t cols)
 {
-    const vs_kernels *kernels = vs_kernels_get();
-    vs_fe scratch[VS_SHAREHOLDERS_MAX * VS_TILE_COLUMNS]; /* 64 KiB; t rows of it are used */
-    for (size_t first = 0; first < cols; first += VS_TILE_COLUMNS) {
-        size_t tile = cols - first < VS_TILE_COLUMNS ? cols - first : VS_TILE_COLUMNS;
-        kernels->share(s, out, secrets, seed_shares, first, tile, scratch);
-    }
-    sodium_memzero(scratch, (size_t)s->t * VS_TILE_COLUMNS * sizeof scratch[0]);
+    _Alignas(64) uint64_t scratch[VS_SHARE_SCRATCH]; /* 64 KiB */
+    const vs_share_work range = {
+        .out = out, .secrets = secrets, .seeds = seed_shares, .cols = cols, .scratch = scratch};
+    vs_kernels_get()->share(s, &range);
+    sodium_memzero(scratch, VS_SHARE_SCRATCH_OF(s->r) * sizeof scratch[0]);
 }

@@ -10,11 +10,14 @@
 #ifndef VS_MPC_SHARING_H
 #define VS_MPC_SHARING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mpc/field.h"
+#include "mpc/parallel.h"
 #include "mpc/params.h"
+#include "mpc/prg.h"
 
 typedef struct vs_sharing vs_sharing; /* precomputed public coefficients for (n, t, k) */
 
@@ -29,6 +32,23 @@ void vs_sharing_free(vs_sharing *s);
  *                           NULL: this shareholder takes no part, its row is not computed */
 void vs_share_columns(const vs_sharing *s, vs_fe *const *out, const vs_fe *const *secrets,
                       const vs_fe *const *seed_shares, size_t cols);
+
+/* Share columns first .. first+cols-1 of a vector whose seed shares are streams: each is expanded
+ * a piece at a time, used while it is in L1 and not written to memory. Same result as
+ * vs_prg_fill and vs_share_columns. Rows point at the first column of the call. */
+typedef struct vs_share_job {
+    vs_fe *const *out;           /* n-t rows, NULL allowed, as above */
+    const vs_fe *const *secrets; /* k rows */
+    vs_prg *const *streams;      /* t streams: shareholder j+1's */
+    vs_fe *const *seed_out;      /* NULL, or t rows (NULL allowed) that receive the expansions */
+    uint64_t first;              /* fastest when a multiple of VS_PRG_TILE */
+    size_t cols;
+    bool to_memory; /* rows are far larger than the caches and not read soon: store past the
+                     * caches where a row of out is aligned to 64 bytes */
+    vs_pool *pool;  /* NULL: this thread only. Used where the PRG is not libcrypto's. */
+} vs_share_job;
+/* Errors: VS_ERR_NOMEM, before anything is written. */
+VS_MUST_CHECK vs_err vs_share_stream(const vs_sharing *s, const vs_share_job *job);
 
 /* --- reconstruction from r shares ------------------------------------------------------------ */
 

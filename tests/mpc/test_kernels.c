@@ -1,96 +1,70 @@
-/* Every table of kernels against the plainest code, at the bounds of the lazy sums. */
+/* The choice between instruction sets. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 
+#include "mpc/isa.h"
 #include "mpc/kernels.h"
 #include "tests/support.h"
 
-static const vs_kernels *const TABLES[] = {&vs_kernels_portable};
-enum { N_TABLES = sizeof TABLES / sizeof TABLES[0], ROWS = VS_SHAREHOLDERS_MAX, COLS = 70 };
+static const char *const NAMES[] = {"portable", "avx2", "avx512"};
 
-static vs_fe row[ROWS][COLS];
-static const vs_fe *rows[ROWS];
-static vs_fe coef[ROWS];
-
-/* kind 0: all p - 1, the largest sums; kind 1: random. */
-static void fill(int kind)
+Test(kernels, the_best_of_the_machine_is_chosen)
 {
-    for (uint32_t a = 0; a < ROWS; a++) {
-        rows[a] = row[a];
-        coef[a].v = kind == 0 ? VS_FE_P - 1 : vs_test_u64(1, a) % VS_FE_P;
-        for (uint32_t c = 0; c < COLS; c++) {
-            row[a][c].v = kind == 0 ? VS_FE_P - 1 : vs_test_u64(2, a * COLS + c) % VS_FE_P;
-        }
+    const char *best = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        if (vs_kernels_by_name(NAMES[i]) != NULL) best = NAMES[i];
     }
+    unsetenv("VEILSUM_ISA");
+    cr_assert_str_eq(vs_isa_name(), best);
+    cr_expect_eq(vs_kernels_get(), vs_kernels_by_name(best));
+    cr_expect_eq(vs_kernels_get(), vs_kernels_get());
 }
 
-Test(kernels, the_chosen_table_is_one_of_them)
+Test(kernels, an_empty_name_is_no_name)
 {
-    bool found = false;
-    for (size_t k = 0; k < N_TABLES; k++) found = found || vs_kernels_get() == TABLES[k];
-    cr_expect(found);
+    setenv("VEILSUM_ISA", "", 1);
+    cr_expect_not_null(vs_isa_name());
 }
 
-Test(kernels, combine_equals_one_product_at_a_time)
+static void expect_forced(const char *name)
 {
-    static const uint32_t counts[] = {0, 1, 2, 63, 64, 65, 127, 128};
-    for (int kind = 0; kind < 2; kind++) {
-        fill(kind);
-        for (size_t k = 0; k < N_TABLES; k++) {
-            for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-                vs_fe out[COLS];
-                out[6].v = 4711;
-                TABLES[k]->combine(out, coef, rows, counts[i], 3, 6);
-                for (uint32_t c = 0; c < 6; c++) {
-                    vs_fe want = {0};
-                    for (uint32_t a = 0; a < counts[i]; a++) {
-                        want = vs_fe_add(want, vs_fe_mul(coef[a], row[a][3 + c]));
-                    }
-                    cr_assert_eq(out[c].v, want.v, "%s, %u rows", TABLES[k]->name, counts[i]);
-                }
-                cr_assert_eq(out[6].v, 4711);
-            }
-        }
-    }
+    if (vs_kernels_by_name(name) == NULL) return; /* its own test program is skipped */
+    setenv("VEILSUM_ISA", name, 1);
+    cr_assert_str_eq(vs_isa_name(), name);
+    setenv("VEILSUM_ISA", "portable", 1); /* too late: it does not change any more */
+    cr_assert_str_eq(vs_isa_name(), name);
 }
 
-Test(kernels, inner_equals_one_product_at_a_time)
+Test(kernels, portable_can_be_forced)
 {
-    vs_fe2 table[VS_LAZY_PRODUCTS];
-    for (int kind = 0; kind < 2; kind++) {
-        fill(kind);
-        for (size_t i = 0; i < VS_LAZY_PRODUCTS; i++) table[i] = (vs_fe2){coef[i], row[i][1]};
-        for (size_t k = 0; k < N_TABLES; k++) {
-            for (size_t n = 0; n <= VS_LAZY_PRODUCTS; n++) {
-                vs_fe2 want = {{0}, {0}};
-                for (size_t i = 0; i < n; i++) {
-                    want = vs_fe2_add(want, vs_fe2_scale(table[i], row[2][i]));
-                }
-                cr_assert(vs_fe2_equal(TABLES[k]->inner(table, row[2], n), want));
-            }
-        }
-    }
+    expect_forced("portable");
 }
 
-Test(kernels, add_and_sub_equal_the_scalar_ones)
+Test(kernels, avx2_can_be_forced)
 {
-    for (int kind = 0; kind < 2; kind++) {
-        for (size_t k = 0; k < N_TABLES; k++) {
-            for (size_t n = 0; n <= COLS; n++) {
-                vs_fe sum[COLS];
-                vs_fe diff[COLS];
-                fill(kind);
-                memcpy(sum, row[0], sizeof sum);
-                memcpy(diff, row[0], sizeof diff);
-                TABLES[k]->add(sum, row[1], n);
-                TABLES[k]->sub(diff, row[1], n);
-                for (size_t c = 0; c < COLS; c++) {
-                    vs_fe none = row[0][c];
-                    cr_assert_eq(sum[c].v, (c < n ? vs_fe_add(none, row[1][c]) : none).v);
-                    cr_assert_eq(diff[c].v, (c < n ? vs_fe_sub(none, row[1][c]) : none).v);
-                }
-            }
-        }
+    expect_forced("avx2");
+}
+
+Test(kernels, avx512_can_be_forced)
+{
+    expect_forced("avx512");
+}
+
+Test(kernels, an_unknown_name_ends_the_program, .exit_code = 2)
+{
+    setenv("VEILSUM_ISA", "AVX512", 1);
+    (void)vs_kernels_get();
+}
+
+Test(kernels, the_list_names_what_is_supported)
+{
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect_eq(vs_isa_supported(NAMES[i]), strstr(vs_isa_list(), NAMES[i]) != NULL);
     }
+    cr_expect_not(vs_isa_supported("sse2"));
+    cr_expect_not(vs_isa_supported(""));
+    cr_expect(vs_isa_supported("portable"));
 }

@@ -57,7 +57,7 @@ Test(nomem, sharing)
         cr_assert(err == VS_OK || (err == VS_ERR_NOMEM && s == NULL));
         vs_sharing_free(err == VS_OK ? s : NULL);
     }
-    cr_expect_eq(k, 3);
+    cr_expect_eq(k, 4);
 }
 
 Test(nomem, reconstruction)
@@ -97,7 +97,7 @@ Test(nomem, prg_and_challenge)
     for (; err != VS_OK; k++) {
         vs_prg *prg = (vs_prg *)&prg;
         calls_left = k;
-        err = vs_prg_new(&prg, seed, 0);
+        err = vs_prg_new_for(&prg, &vs_kernels_portable, seed, 0);
         cr_assert(err == VS_OK || (err == VS_ERR_NOMEM && prg == NULL));
         vs_prg_free(err == VS_OK ? prg : NULL);
     }

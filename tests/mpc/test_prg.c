@@ -21,7 +21,7 @@ static vs_prg *real_prg(uint32_t stream)
     uint8_t seed[VS_SEED_BYTES];
     vs_prg *prg = NULL;
     seed_of(seed);
-    cr_assert_eq(vs_prg_new(&prg, seed, stream), VS_OK);
+    cr_assert_eq(vs_prg_new_for(&prg, &vs_kernels_portable, seed, stream), VS_OK);
     return prg;
 }
 

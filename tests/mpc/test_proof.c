@@ -63,7 +63,7 @@ static void submission_free(submission *s)
 Test(proof, honest_submission_is_accepted_by_everyone)
 {
     static const uint32_t ntk[][3] = {{2, 1, 1}, {5, 2, 1}, {7, 1, 4}, {10, 3, 6}, {128, 40, 50}};
-    static const uint32_t columns[] = {0, 1, 61, 62, 63, 64, 65, 200};
+    static const uint32_t columns[] = {0, 1, 7, 8, 9, 200, 1022, 1023, 1024, 1025, 2100};
     for (size_t i = 0; i < sizeof ntk / sizeof ntk[0]; i++) {
         for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++) {
             submission s = submission_new(ntk[i][0], ntk[i][1], ntk[i][2], columns[c]);
@@ -76,12 +76,13 @@ Test(proof, honest_submission_is_accepted_by_everyone)
 /* W(j) by the formula of section 5, one power after another. */
 Test(proof, agrees_with_the_formula_in_any_pieces)
 {
-    static const size_t pieces[] = {1, 2, 3, 63, 64, 65, 100, 202};
-    submission s = submission_new(5, 2, 2, 200);
+    enum { M = 2200 };
+    static const size_t pieces[] = {1, 2, 3, 63, 100, 202, 1023, 1024, 1025};
+    submission s = submission_new(5, 2, 2, M);
     for (uint32_t j = 1; j <= 5; j++) {
-        vs_fe2 want = {s.share[j - 1][200], s.share[j - 1][201]};
+        vs_fe2 want = {s.share[j - 1][M], s.share[j - 1][M + 1]};
         vs_fe2 power = s.rho;
-        for (size_t m = 0; m < 200; m++) {
+        for (size_t m = 0; m < M; m++) {
             want = vs_fe2_add(want, vs_fe2_scale(power, s.share[j - 1][m]));
             power = vs_fe2_mul(power, s.rho);
         }
@@ -92,10 +93,43 @@ Test(proof, agrees_with_the_formula_in_any_pieces)
     submission_free(&s);
 }
 
+/* One pass over the vector instead of two, same value, and the sum is the sum. */
+Test(proof, update_add_is_update_and_add)
+{
+    enum { M = VS_POWER_TABLE + 77 };
+    static vs_fe x[M + VS_MASK_COLUMNS], sum[M + 1], want[M + 1];
+    const vs_fe2 rho = {{123456789}, {VS_FE_P - 5}};
+    static const size_t sizes[] = {1, 33, 1023, 1024, 1025, M};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        vs_proof_acc one, two;
+        for (size_t m = 0; m < M + VS_MASK_COLUMNS; m++) x[m] = vs_fe_of_u64(vs_test_u64(i, m));
+        for (size_t m = 0; m < M + 1; m++) want[m] = sum[m] = vs_fe_of_u64(vs_test_u64(9, m));
+        vs_proof_start(&one, rho, M);
+        vs_proof_start(&two, rho, M);
+        for (size_t at = 0; at < M; at += sizes[i]) {
+            size_t part = M - at < sizes[i] ? M - at : sizes[i];
+            vs_proof_update_add(&one, sum + at, x + at, part);
+        }
+        vs_proof_update(&one, x + M, VS_MASK_COLUMNS);
+        vs_proof_update(&two, x, M + VS_MASK_COLUMNS);
+        cr_expect(vs_fe2_equal(vs_proof_final(&one), vs_proof_final(&two)));
+        vs_fe_add_many(want, x, M);
+        cr_expect_arr_eq(sum, want, sizeof sum);
+    }
+}
+
+Test(proof, a_mask_column_is_never_added_up, .signal = SIGABRT)
+{
+    vs_fe x[4] = {{1}, {2}, {3}, {4}}, sum[4] = {{0}};
+    vs_proof_acc acc;
+    vs_proof_start(&acc, (vs_fe2){{2}, {3}}, 3);
+    vs_proof_update_add(&acc, sum, x, 4);
+}
+
 /* Lazy sums at their bound: every product is (p-1)^2. */
 Test(proof, largest_values_do_not_overflow)
 {
-    enum { M = 130 };
+    enum { M = 2 * VS_POWER_TABLE + 5 };
     vs_fe x[M];
     const vs_fe2 rho = {{VS_FE_P - 1}, {VS_FE_P - 1}};
     vs_fe2 want = {{0}, {0}};
@@ -110,7 +144,7 @@ Test(proof, largest_values_do_not_overflow)
     vs_power_sum_update(&s, x, M);
     cr_expect(vs_fe2_equal(s.sum, want));
     /* The same with a table that really is full of p - 1. */
-    for (size_t i = 0; i < VS_POWER_TABLE; i++) s.table[i] = rho;
+    for (size_t i = 0; i < VS_POWER_TABLE; i++) s.rho.re[i] = s.rho.im[i] = rho.re;
     s.sum = (vs_fe2){{0}, {0}};
     s.power = (vs_fe2){{1}, {0}};
     vs_power_sum_update(&s, x, VS_POWER_TABLE);

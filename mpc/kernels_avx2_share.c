@@ -1,0 +1,252 @@
+/* AVX2: sharing. Column groups of 4 * U lanes, everything of a group in registers or L1. */
+#include "mpc/kernels_avx2.h"
+
+/* Lines ahead in secrets that stream from memory. */
+#define PREFETCH_ELEMENTS 128u
+
+/* Up to this t the differences of g live in registers. */
+enum { T_MAX = 3, U_MAX = 4 };
+
+/* How one group is stored. */
+typedef struct group {
+    const vs_sharing *s;
+    const vs_share_work *w;
+    size_t at;   /* first column, relative to w->first */
+    bool stream; /* non-temporal where the row allows it */
+} group;
+
+INLINE void put(const group *g, vs_fe *row, v4 v)
+{
+    if (g->stream && ((uintptr_t)row & 31) == 0) {
+        _mm256_stream_si256((void *)row, v);
+    } else {
+        v4_store(row, v);
+    }
+}
+
+/* --- shares beyond r: sums of small coefficients times limbs of the secrets ---------------------
+ *
+ * Limbs of 31 and 30 bits of secret i, or of p - secret_i (= secret_i XOR p) where its
+ * coefficients are negative. A coefficient is below 2^21, a product below 2^52, the sum of at most
+ * 32 below 2^57. */
+
+#define LIMB_BITS 31
+
+INLINE void limbs_make(const group *g, unsigned u_count, uint64_t *limbs)
+{
+    const vs_sharing *s = g->s;
+    const v4 mask = v4_set((UINT64_C(1) << LIMB_BITS) - 1);
+    for (uint32_t i = 0; i < s->k; i++) {
+        const vs_fe *row = g->w->secrets[i] + g->w->first + g->at;
+        v4 flip = v4_set(vs_sharing_negative(s, i) ? VS_FE_P : 0);
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            v4 x = _mm256_xor_si256(v4_load(row + u * V4_LANES), flip);
+            uint64_t *to = limbs + ((size_t)i * u_count + u) * 2 * V4_LANES;
+            v4_store(to, _mm256_and_si256(x, mask));
+            v4_store(to + V4_LANES, _mm256_srli_epi64(x, LIMB_BITS));
+        }
+    }
+}
+
+/* g + low + 2^31 high: 2^31 high = 2^31 (low 30 bits) + (high >> 30); all terms together are below
+ * 2^61 + 2^57 + 2^61 + 2^26. */
+INLINE v4 limbs_reduce(v4 g, v4 low, v4 high)
+{
+    v4 x = _mm256_slli_epi64(_mm256_and_si256(high, v4_set((1u << 30) - 1)), LIMB_BITS);
+    x = _mm256_add_epi64(x, _mm256_srli_epi64(high, 61 - LIMB_BITS));
+    return v4_reduce(_mm256_add_epi64(_mm256_add_epi64(g, low), x));
+}
+
+/* Share r+1+row from its g. */
+INLINE void extra_small(const group *gr, unsigned u_count, const uint64_t *limbs, uint32_t row,
+                        const v4 *g, vs_fe *out)
+{
+    const uint32_t k = gr->s->k;
+    const uint32_t *coef = gr->s->small + (size_t)row * k;
+    v4 low[U_MAX], high[U_MAX];
+    UNROLL for (unsigned u = 0; u < u_count; u++) low[u] = high[u] = _mm256_setzero_si256();
+    for (uint32_t i = 0; i < k; i++) {
+        v4 c = v4_set(coef[i]);
+        const uint64_t *from = limbs + (size_t)i * u_count * 2 * V4_LANES;
+        UNROLL for (unsigned u = 0; u < u_count; u++, from += 2 * V4_LANES)
+        {
+            low[u] = _mm256_add_epi64(low[u], _mm256_mul_epu32(c, v4_load(from)));
+            high[u] = _mm256_add_epi64(high[u], _mm256_mul_epu32(c, v4_load(from + V4_LANES)));
+        }
+    }
+    UNROLL for (unsigned u = 0; u < u_count; u++)
+    {
+        put(gr, out + u * V4_LANES, limbs_reduce(g[u], low[u], high[u]));
+    }
+}
+
+/* The same with coefficients of any size; k < V4_SUM_PRODUCTS. */
+INLINE void extra_any(const group *gr, unsigned u_count, uint32_t row, const v4 *g, vs_fe *out)
+{
+    const uint32_t k = gr->s->k;
+    const vs_fe *coef = gr->s->extra + (size_t)row * k;
+    UNROLL for (unsigned u = 0; u < u_count; u++)
+    {
+        v4_sum sum = v4_sum_zero();
+        for (uint32_t i = 0; i < k; i++) {
+            const vs_fe *from = gr->w->secrets[i] + gr->w->first + gr->at + u * V4_LANES;
+            sum = v4_sum_add(sum, v4_x_of(v4_load(from)), v4_c_of(v4_set(coef[i].v)));
+        }
+        put(gr, out + u * V4_LANES, v4_add(g[u], v4_sum_reduce(sum)));
+    }
+}
+
+/* --- one group of columns -----------------------------------------------------------------------
+ */
+
+/* Share t+1+j of the group, whose g is given. */
+INLINE void group_share(const group *gr, unsigned u_count, const uint64_t *limbs, uint32_t j,
+                        const v4 *g)
+{
+    const vs_sharing *s = gr->s;
+    vs_fe *out = gr->w->out[j];
+    if (out == NULL) return;
+    out += gr->w->first + gr->at;
+    if (j < s->k) {
+        const vs_fe *secret = gr->w->secrets[j] + gr->w->first + gr->at;
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            if (gr->stream) {
+                _mm_prefetch((const char *)((uintptr_t)(secret + u * V4_LANES) +
+                                            PREFETCH_ELEMENTS * sizeof *secret),
+                             _MM_HINT_T0);
+            }
+            put(gr, out + u * V4_LANES, v4_add(v4_load(secret + u * V4_LANES), g[u]));
+        }
+    } else if (s->is_small) {
+        extra_small(gr, u_count, limbs, j - s->k, g, out);
+    } else {
+        extra_any(gr, u_count, j - s->k, g, out);
+    }
+}
+
+/* Backward differences as in kernels_portable.c, t <= T_MAX known to the compiler: d[i] of one
+ * vector each, all in registers. */
+INLINE void group_registers(const group *gr, unsigned t, unsigned u_count)
+{
+    const vs_sharing *s = gr->s;
+    v4 d[T_MAX][U_MAX];
+    uint64_t *limbs = gr->w->scratch;
+    UNROLL for (unsigned i = 0; i < t; i++)
+    {
+        const vs_fe *seed = gr->w->seeds[t - 1 - i] + gr->w->seed_first + gr->at;
+        UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_load(seed + u * V4_LANES);
+    }
+    UNROLL for (unsigned level = 1; level < t; level++)
+    {
+        UNROLL for (unsigned i = t - 1; i >= level; i--)
+        {
+            UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_sub(d[i - 1][u], d[i][u]);
+        }
+    }
+    if (s->is_small && s->n > s->r) limbs_make(gr, u_count, limbs);
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        UNROLL for (unsigned i = t - 1; i-- > 0;)
+        {
+            UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_add(d[i][u], d[i + 1][u]);
+        }
+        group_share(gr, u_count, limbs, j, d[0]);
+    }
+}
+
+/* Any t: the differences in scratch, t rows of u_count vectors, behind the limbs. */
+INLINE void group_memory(const group *gr, unsigned u_count)
+{
+    const vs_sharing *s = gr->s;
+    const size_t width = (size_t)u_count * V4_LANES;
+    uint64_t *limbs = gr->w->scratch;
+    uint64_t *diff = limbs + 2 * width * s->k;
+    v4 carry[U_MAX];
+    for (uint32_t i = 0; i < s->t; i++) {
+        const vs_fe *seed = gr->w->seeds[s->t - 1 - i] + gr->w->seed_first + gr->at;
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            v4_store(diff + i * width + u * V4_LANES, v4_load(seed + u * V4_LANES));
+        }
+    }
+    for (uint32_t level = 1; level < s->t; level++) {
+        /* From the last row down in the portable code; upwards with the old value carried. */
+        uint64_t *row = diff + (level - 1) * width;
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            carry[u] = v4_load(row + u * V4_LANES);
+        }
+        for (uint32_t i = level; i < s->t; i++) {
+            row = diff + i * width;
+            UNROLL for (unsigned u = 0; u < u_count; u++)
+            {
+                v4 old = v4_load(row + u * V4_LANES);
+                v4_store(row + u * V4_LANES, v4_sub(carry[u], old));
+                carry[u] = old;
+            }
+        }
+    }
+    if (s->is_small && s->n > s->r) limbs_make(gr, u_count, limbs);
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        uint64_t *row = diff + (s->t - 1) * width;
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            carry[u] = v4_load(row + u * V4_LANES);
+        }
+        for (uint32_t i = s->t - 1; i-- > 0;) {
+            row = diff + i * width;
+            UNROLL for (unsigned u = 0; u < u_count; u++)
+            {
+                carry[u] = v4_add(v4_load(row + u * V4_LANES), carry[u]);
+                v4_store(row + u * V4_LANES, carry[u]);
+            }
+        }
+        group_share(gr, u_count, limbs, j, carry);
+    }
+}
+
+INLINE void group_any(const group *gr, unsigned t, unsigned u_count)
+{
+    if (t == 0) {
+        group_memory(gr, u_count);
+    } else {
+        group_registers(gr, t, u_count);
+    }
+}
+
+/* All columns; t = 0 stands for "more than T_MAX". */
+INLINE void share_loop(const vs_sharing *s, const vs_share_work *w, unsigned t, unsigned u_count)
+{
+    const size_t width = (size_t)u_count * V4_LANES;
+    size_t at = 0;
+    for (; w->cols - at >= width; at += width) {
+        const group gr = {s, w, at, w->to_memory};
+        group_any(&gr, t, u_count);
+    }
+    for (; w->cols - at >= V4_LANES; at += V4_LANES) {
+        const group gr = {s, w, at, false};
+        group_any(&gr, t, 1);
+    }
+    if (at == w->cols) return;
+    vs_share_work rest = *w;
+    rest.first += at;
+    rest.seed_first += at;
+    rest.cols -= at;
+    vs_kernels_portable.share(s, &rest);
+}
+
+void vs_avx2_share(const vs_sharing *s, const vs_share_work *w)
+{
+    switch (s->t) { /* 16 registers: t * u_count differences, and the sums of an extra share */
+    case 1: share_loop(s, w, 1, 4); break;
+    case 2: share_loop(s, w, 2, 2); break;
+    case 3: share_loop(s, w, 3, 2); break;
+    default: share_loop(s, w, 0, 4); break;
+    }
+}
+
+void vs_avx2_finish(void)
+{
+    _mm_sfence();
+}
