@@ -19,7 +19,8 @@ vs_err vs_store_check_name(const char *name, vs_diag *diag)
         if (before == '/' && name[i] == '.') ok = false;
         before = name[i];
     }
-    if (ok && before != '/') return VS_OK;
+    /* ".tmp-" marks the temporary files of base/file.h, which are swept after a crash. */
+    if (ok && before != '/' && strstr(name, ".tmp-") == NULL) return VS_OK;
     return vs_fail(
         diag, VS_ERR_LIMIT,
         "store: '%.64s' is not a name: parts of letters, digits, '.', '_', '-' joined by "

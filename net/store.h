@@ -28,8 +28,8 @@ typedef vs_err (*vs_store_visit)(void *ctx, const char *key, const uint8_t *valu
 #define VS_STORE_SECRET_MAX 65536u            /* bytes of a secret */
 
 /* Names of blobs and secrets, and keys: parts of [A-Za-z0-9._-] joined by single
- * '/', no part starting with '.', at most VS_STORE_NAME_MAX chars in all. Anything else is refused
- * with VS_ERR_LIMIT by every operation: no name can leave its folder. */
+ * '/', no part starting with '.', no ".tmp-", at most VS_STORE_NAME_MAX chars in all. Anything else
+ * is refused with VS_ERR_LIMIT by every operation: no name can leave its folder. */
 
 /* Every error is of the machine (VS_ERR_IO, VS_ERR_NOMEM): the role passes it up and the process
  * stops; state on disk stays as it was after the last successful call. */
@@ -68,7 +68,8 @@ typedef struct vs_store {
 /* The check behind every operation, for implementations. */
 VS_MUST_CHECK vs_err vs_store_check_name(const char *name, vs_diag *diag);
 
-/* DIR (made if needed, mode 0700): state.db (ledger/db.h), blobs/, secrets/ (0600). */
+/* DIR (made if needed, mode 0700): state.db (ledger/db.h), blobs/, secrets/ (files 0600, '/' in a
+ * name written as '%'). VS_ERR_STATE while another process has it open. */
 VS_MUST_CHECK vs_err vs_store_disk_open(vs_store *out, const char *dir, vs_diag *diag);
 void vs_store_disk_close(vs_store *store);
 

@@ -1,5 +1,4 @@
-#include "net/store.h"
-
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,54 +9,56 @@
 
 #include "base/file.h"
 #include "ledger/db.h"
+#include "net/store.h"
 
-enum { PATH_BYTES = 4096, OPEN_FILES = 16 };
+enum { OPEN_MAX_BLOBS = 16, PATH_BYTES = 4096 };
 
-/* A blob's descriptor stays open while it is in use: uploads write one blob many times. */
-typedef struct open_file {
-    char name[VS_STORE_NAME_MAX + 1]; /* "" : free */
+/* A blob's open file, closed when its place is needed. Closing loses nothing: a later fsync through
+ * another descriptor covers the same file. */
+typedef struct open_blob {
+    char name[VS_STORE_NAME_MAX + 1];
     int fd;
-    uint64_t used; /* clock of the last use: the oldest is closed for a new one */
-} open_file;
+    uint64_t used; /* when, by disk_store.uses; 0 = free place */
+} open_blob;
 
 typedef struct disk_store {
-    char *dir;
     vs_db *db;
-    open_file file[OPEN_FILES];
-    uint64_t clock;
+    char *dir;
+    open_blob open[OPEN_MAX_BLOBS];
+    uint64_t uses;
 } disk_store;
-
-/* DIR/<folder>/<name with '%' for '/'>: one flat folder, so one folder to fsync. */
-static vs_err path_of(char path[PATH_BYTES], const disk_store *s, const char *folder,
-                      const char *name, vs_diag *diag)
-{
-    vs_err err = vs_store_check_name(name, diag);
-    if (err != VS_OK) return err;
-    int len = snprintf(path, PATH_BYTES, "%s/%s/%s", s->dir, folder, name);
-    if (len < 0 || len >= PATH_BYTES)
-        return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", s->dir);
-    for (char *c = path + len - strlen(name); *c != '\0'; c++) {
-        if (*c == '/') *c = '%';
-    }
-    return VS_OK;
-}
 
 static vs_err io_fail(vs_diag *diag, const char *path, const char *doing)
 {
     return vs_fail(diag, VS_ERR_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
-/* --- values -------------------------------------------------------------------------------------
+/* DIR/<folder>/<name with '%' for '/'>: one flat folder, so that one fsync covers every name. */
+static vs_err path_of(char path[PATH_BYTES], const disk_store *s, const char *folder,
+                      const char *name, vs_diag *diag)
+{
+    vs_err err = vs_store_check_name(name, diag);
+    if (err != VS_OK) return err;
+    int n = snprintf(path, PATH_BYTES, "%s/%s/%s", s->dir, folder, name);
+    if (n < 0 || n >= PATH_BYTES) {
+        return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", s->dir);
+    }
+    for (char *c = path + (size_t)n - strlen(name); *c != '\0'; c++) {
+        if (*c == '/') *c = '%';
+    }
+    return VS_OK;
+}
+
+/* --- keyed values -------------------------------------------------------------------------------
  */
 
 static vs_err put(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag)
 {
     disk_store *s = ctx;
-    for (size_t i = 0; i < n; i++) {
-        vs_err err = vs_store_check_name(items[i].key, diag);
-        if (err != VS_OK) return err;
-    }
-    vs_err err = vs_db_begin(s->db, diag);
+    vs_err err = VS_OK;
+    for (size_t i = 0; err == VS_OK && i < n; i++) err = vs_store_check_name(items[i].key, diag);
+    if (err != VS_OK || n == 0) return err;
+    err = vs_db_begin(s->db, diag);
     if (err != VS_OK) return err;
     for (size_t i = 0; err == VS_OK && i < n; i++) {
         err = items[i].value == NULL
@@ -84,150 +85,203 @@ static vs_err scan(void *ctx, const char *prefix, vs_store_visit visit, void *vi
     return vs_db_scan(s->db, prefix, visit, visit_ctx, diag);
 }
 
-/* --- blobs
- * ---------------------------------------------------------------------------------------- */
+/* --- blobs --------------------------------------------------------------------------------------
+ */
 
-static void close_file(open_file *f)
+static void close_blob(open_blob *o)
 {
-    if (f->name[0] != '\0') (void)close(f->fd);
-    f->name[0] = '\0';
+    if (o->used != 0) (void)close(o->fd);
+    *o = (open_blob){0};
 }
 
-/* The open descriptor of a blob; without create a missing one gives *fd = -1 and VS_OK. */
-static vs_err open_blob(disk_store *s, const char *name, bool create, int *fd, vs_diag *diag)
+/* The open place of this blob, or NULL; *victim is where it should be opened: a free place, else
+ * the one used least recently. */
+static open_blob *find_open(disk_store *s, const char *name, open_blob **victim)
+{
+    *victim = &s->open[0];
+    for (size_t i = 0; i < OPEN_MAX_BLOBS; i++) {
+        open_blob *o = &s->open[i];
+        if (o->used != 0 && strcmp(o->name, name) == 0) return o;
+        if (o->used < (*victim)->used) *victim = o;
+    }
+    return NULL;
+}
+
+/* *fd = -1 with VS_OK: it is not there and make is false. */
+static vs_err open_fd(int *fd, disk_store *s, const char *name, bool make, vs_diag *diag)
 {
     char path[PATH_BYTES];
-    open_file *oldest = &s->file[0];
+    open_blob *victim;
     *fd = -1;
     vs_err err = path_of(path, s, "blobs", name, diag);
     if (err != VS_OK) return err;
-    for (uint32_t i = 0; i < OPEN_FILES; i++) {
-        open_file *f = &s->file[i];
-        if (f->name[0] != '\0' && strcmp(f->name, name) == 0) {
-            f->used = ++s->clock;
-            *fd = f->fd;
-            return VS_OK;
-        }
-        if (f->name[0] == '\0' || (oldest->name[0] != '\0' && f->used < oldest->used)) oldest = f;
+    open_blob *o = find_open(s, name, &victim);
+    if (o == NULL) {
+        int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0);
+        int got = open(path, flags, 0600);
+        if (got < 0 && errno == ENOENT && !make) return VS_OK;
+        if (got < 0) return io_fail(diag, path, "open");
+        close_blob(victim);
+        o = victim;
+        o->fd = got;
+        memcpy(o->name, name, strlen(name) + 1);
     }
-    int opened = open(path, (create ? O_CREAT : 0) | O_RDWR | O_CLOEXEC, 0600);
-    if (opened < 0) return errno == ENOENT && !create ? VS_OK : io_fail(diag, path, "open");
-    close_file(oldest);
-    (void)snprintf(oldest->name, sizeof oldest->name, "%s", name);
-    oldest->fd = opened;
-    oldest->used = ++s->clock;
-    *fd = opened;
+    o->used = ++s->uses;
+    *fd = o->fd;
     return VS_OK;
+}
+
+static vs_err write_at(int fd, const char *name, uint64_t offset, const uint8_t *data, size_t len,
+                       vs_diag *diag)
+{
+    while (len > 0) {
+        ssize_t done = pwrite(fd, data, len, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return io_fail(diag, name, "write blob");
+        data += done;
+        offset += (uint64_t)done;
+        len -= (size_t)done;
+    }
+    return VS_OK;
+}
+
+static vs_err size_of(int fd, const char *name, uint64_t *size, vs_diag *diag)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) return io_fail(diag, name, "stat blob");
+    *size = (uint64_t)st.st_size;
+    return VS_OK;
+}
+
+/* A write of nothing at an offset extends as well. */
+static vs_err extend_to(int fd, const char *name, uint64_t offset, vs_diag *diag)
+{
+    uint64_t size = 0;
+    vs_err err = size_of(fd, name, &size, diag);
+    if (err != VS_OK || size >= offset) return err;
+    return ftruncate(fd, (off_t)offset) == 0 ? VS_OK : io_fail(diag, name, "extend blob");
 }
 
 static vs_err blob_write(void *ctx, const char *name, uint64_t offset, const void *data, size_t len,
                          vs_diag *diag)
 {
-    disk_store *s = ctx;
-    const uint8_t *next = data;
     int fd;
-    if (offset > VS_STORE_BLOB_MAX || len > VS_STORE_BLOB_MAX - offset) {
-        return vs_fail(diag, VS_ERR_LIMIT, "%s: blob larger than the limit", name);
-    }
-    vs_err err = open_blob(s, name, true, &fd, diag);
-    while (err == VS_OK && len > 0) {
-        ssize_t done = pwrite(fd, next, len, (off_t)offset);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return io_fail(diag, name, "write");
-        next += done;
-        offset += (uint64_t)done;
-        len -= (size_t)done;
-    }
+    vs_err err = vs_store_check_name(name, diag);
     if (err != VS_OK) return err;
-    struct stat st; /* a write of nothing extends as well */
-    if (fstat(fd, &st) != 0) return io_fail(diag, name, "stat");
-    if ((uint64_t)st.st_size < offset && ftruncate(fd, (off_t)offset) != 0) {
-        return io_fail(diag, name, "extend");
+    if (offset > VS_STORE_BLOB_MAX || len > VS_STORE_BLOB_MAX - offset) {
+        return vs_fail(diag, VS_ERR_LIMIT, "blob %s: over the largest size", name);
     }
-    return VS_OK;
+    err = open_fd(&fd, ctx, name, true, diag);
+    if (err == VS_OK && len == 0) err = extend_to(fd, name, offset, diag);
+    return err == VS_OK ? write_at(fd, name, offset, data, len, diag) : err;
 }
 
 static vs_err blob_sync(void *ctx, const char *name, vs_diag *diag)
 {
-    disk_store *s = ctx;
     char path[PATH_BYTES];
     int fd;
-    vs_err err = open_blob(s, name, false, &fd, diag);
+    vs_err err = open_fd(&fd, ctx, name, false, diag);
     if (err != VS_OK) return err;
-    if (fd < 0) return vs_fail(diag, VS_ERR_IO, "%s: there is no such blob to sync", name);
-    if (fsync(fd) != 0) return io_fail(diag, name, "fsync");
-    err = path_of(path, s, "blobs", name, diag);
+    if (fd < 0) return vs_fail(diag, VS_ERR_IO, "blob %s: is not there", name);
+    if (fsync(fd) != 0) return io_fail(diag, name, "fsync blob");
+    err = path_of(path, ctx, "blobs", name, diag);
     return err == VS_OK ? vs_file_sync_folder_of(path, diag) : err;
 }
 
+static vs_err read_at(int fd, const char *name, uint64_t offset, size_t len, vs_buf *out,
+                      vs_diag *diag)
+{
+    size_t before = out->len;
+    uint8_t *at = vs_buf_extend(out, len);
+    if (at == NULL) return vs_fail(diag, VS_ERR_NOMEM, "blob %s: out of memory", name);
+    while (len > 0) {
+        ssize_t done = pread(fd, at, len, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) {
+            out->len = before;
+            if (done == 0) return vs_fail(diag, VS_ERR_IO, "blob %s: shrank while read", name);
+            return io_fail(diag, name, "read blob");
+        }
+        at += done;
+        offset += (uint64_t)done;
+        len -= (size_t)done;
+    }
+    return VS_OK;
+}
+
+/* The length asked for is cut to what is there before any memory is taken. */
 static vs_err blob_read(void *ctx, const char *name, uint64_t offset, size_t len, vs_buf *out,
                         bool *found, vs_diag *diag)
 {
-    disk_store *s = ctx;
-    struct stat st;
     int fd;
+    uint64_t size = 0;
     *found = false;
-    vs_err err = open_blob(s, name, false, &fd, diag);
+    vs_err err = open_fd(&fd, ctx, name, false, diag);
     if (err != VS_OK || fd < 0) return err;
-    if (fstat(fd, &st) != 0) return io_fail(diag, name, "stat");
-    *found = true;
-    uint64_t left = offset < (uint64_t)st.st_size ? (uint64_t)st.st_size - offset : 0;
-    if (len > left) len = (size_t)left;
-    size_t before = out->len;
-    uint8_t *at = vs_buf_extend(out, len);
-    if (at == NULL) return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", name);
-    while (len > 0) {
-        ssize_t got = pread(fd, at, len, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            out->len = before;
-            return got < 0 ? io_fail(diag, name, "read")
-                           : vs_fail(diag, VS_ERR_IO, "%s: it became shorter while read", name);
-        }
-        at += got;
-        offset += (uint64_t)got;
-        len -= (size_t)got;
-    }
-    return VS_OK;
+    err = size_of(fd, name, &size, diag);
+    if (err != VS_OK) return err;
+    uint64_t left = offset < size ? size - offset : 0;
+    err = read_at(fd, name, offset, len < left ? len : (size_t)left, out, diag);
+    *found = err == VS_OK;
+    return err;
 }
 
 static vs_err blob_size(void *ctx, const char *name, uint64_t *size, bool *found, vs_diag *diag)
 {
-    disk_store *s = ctx;
-    struct stat st;
     int fd;
-    *size = 0;
     *found = false;
-    vs_err err = open_blob(s, name, false, &fd, diag);
+    *size = 0;
+    vs_err err = open_fd(&fd, ctx, name, false, diag);
     if (err != VS_OK || fd < 0) return err;
-    if (fstat(fd, &st) != 0) return io_fail(diag, name, "stat");
-    *size = (uint64_t)st.st_size;
-    *found = true;
-    return VS_OK;
+    err = size_of(fd, name, size, diag);
+    *found = err == VS_OK;
+    return err;
 }
 
 static vs_err blob_remove(void *ctx, const char *name, vs_diag *diag)
 {
-    disk_store *s = ctx;
     char path[PATH_BYTES];
-    vs_err err = path_of(path, s, "blobs", name, diag);
+    open_blob *victim;
+    vs_err err = path_of(path, ctx, "blobs", name, diag);
     if (err != VS_OK) return err;
-    for (uint32_t i = 0; i < OPEN_FILES; i++) {
-        if (strcmp(s->file[i].name, name) == 0) close_file(&s->file[i]);
-    }
+    open_blob *o = find_open(ctx, name, &victim);
+    if (o != NULL) close_blob(o);
     return vs_file_remove(path, diag);
 }
 
-/* --- secrets
- * --------------------------------------------------------------------------------------- */
+/* --- secrets ------------------------------------------------------------------------------------
+ */
 
+/* Out of sight first, so that no crash leaves half-erased bytes under the name; what a crash
+ * leaves under the other name is swept by the next open. */
+static vs_err erase(const char *path, vs_diag *diag)
+{
+    char gone[PATH_BYTES];
+    int n = snprintf(gone, sizeof gone, "%s.tmp-erase", path);
+    if (n < 0 || n >= PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", path);
+    if (rename(path, gone) != 0) {
+        return errno == ENOENT ? VS_OK : io_fail(diag, path, "rename to erase");
+    }
+    vs_err err = vs_file_sync_folder_of(path, diag);
+    return err == VS_OK ? vs_file_erase(gone, diag) : err;
+}
+
+/* The old bytes, if any, are kept by a second name while the new ones take their place. */
 static vs_err secret_put(void *ctx, const char *name, const uint8_t *data, size_t len,
                          vs_diag *diag)
 {
     char path[PATH_BYTES];
-    if (len > VS_STORE_SECRET_MAX) return vs_fail(diag, VS_ERR_LIMIT, "%s: secret too long", name);
+    char old[PATH_BYTES];
     vs_err err = path_of(path, ctx, "secrets", name, diag);
-    return err == VS_OK ? vs_file_write_durable(path, data, len, 0600, diag) : err;
+    if (err != VS_OK) return err;
+    if (len > VS_STORE_SECRET_MAX) {
+        return vs_fail(diag, VS_ERR_LIMIT, "secret %s: over the largest size", name);
+    }
+    int n = snprintf(old, sizeof old, "%s.tmp-old", path);
+    if (n < 0 || n >= PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", path);
+    if (link(path, old) != 0 && errno != ENOENT) return io_fail(diag, old, "link");
+    err = vs_file_write_durable(path, data, len, 0600, diag);
+    return err == VS_OK ? vs_file_erase(old, diag) : err;
 }
 
 static vs_err secret_get(void *ctx, const char *name, vs_buf *out, bool *found, vs_diag *diag)
@@ -236,16 +290,40 @@ static vs_err secret_get(void *ctx, const char *name, vs_buf *out, bool *found, 
     *found = false;
     vs_err err = path_of(path, ctx, "secrets", name, diag);
     if (err != VS_OK || !vs_file_exists(path)) return err;
-    *found = true;
-    return vs_file_read(out, path, VS_STORE_SECRET_MAX, diag);
+    err = vs_file_read(out, path, VS_STORE_SECRET_MAX, diag);
+    *found = err == VS_OK;
+    return err;
 }
 
 static vs_err secret_erase(void *ctx, const char *name, vs_diag *diag)
 {
     char path[PATH_BYTES];
     vs_err err = path_of(path, ctx, "secrets", name, diag);
-    return err == VS_OK ? vs_file_erase(path, diag) : err;
+    return err == VS_OK ? erase(path, diag) : err;
 }
+
+/* Erase what a crash left behind: no name of ours contains ".tmp-". A failed secret_put may leave
+ * its old bytes under two names; then only the second name goes. */
+static vs_err sweep(const disk_store *s, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    vs_err err = VS_OK;
+    (void)snprintf(path, sizeof path, "%s/secrets", s->dir);
+    DIR *folder = opendir(path);
+    if (folder == NULL) return io_fail(diag, path, "open folder");
+    for (struct dirent *e; err == VS_OK && (errno = 0, e = readdir(folder)) != NULL;) {
+        struct stat st;
+        if (strstr(e->d_name, ".tmp-") == NULL) continue;
+        int n = snprintf(path, sizeof path, "%s/secrets/%s", s->dir, e->d_name);
+        if (n < 0 || n >= PATH_BYTES || lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) continue;
+        err = st.st_nlink > 1 ? vs_file_remove(path, diag) : vs_file_erase(path, diag);
+    }
+    (void)closedir(folder);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------
+ */
 
 static const vs_store_ops disk_ops = {
     .put = put,
@@ -261,41 +339,55 @@ static const vs_store_ops disk_ops = {
     .secret_erase = secret_erase,
 };
 
+static vs_err make_folder(const char *dir, const char *name, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    int n = snprintf(path, sizeof path, "%s%s%s", dir, name[0] == '\0' ? "" : "/", name);
+    if (n < 0 || n >= PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", dir);
+    vs_err err = vs_file_make_folders(path, 0700, diag);
+    return err == VS_OK ? vs_file_sync_folder_of(path, diag) : err;
+}
+
+static void free_store(disk_store *s)
+{
+    for (size_t i = 0; i < OPEN_MAX_BLOBS; i++) close_blob(&s->open[i]);
+    if (s->db != NULL) vs_db_close(s->db);
+    free(s->dir);
+    free(s);
+}
+
 vs_err vs_store_disk_open(vs_store *out, const char *dir, vs_diag *diag)
 {
     char path[PATH_BYTES];
     *out = (vs_store){0};
     disk_store *s = calloc(1, sizeof *s);
-    if (s == NULL) return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", dir);
-    vs_store opened = {.ops = &disk_ops, .ctx = s};
-    s->dir = strdup(dir);
-    vs_err err = s->dir == NULL ? vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", dir) : VS_OK;
-    static const char *const folder[] = {"", "/blobs", "/secrets"};
-    for (size_t i = 0; err == VS_OK && i < sizeof folder / sizeof folder[0]; i++) {
-        int len = snprintf(path, sizeof path, "%s%s", dir, folder[i]);
-        err = len < 0 || len >= PATH_BYTES ? vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", dir)
-                                           : vs_file_make_folders(path, 0700, diag);
-        if (err == VS_OK) err = vs_file_sync_folder_of(path, diag);
+    if (s != NULL) s->dir = strdup(dir);
+    if (s == NULL || s->dir == NULL) {
+        free(s);
+        return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", dir);
     }
+    vs_err err = make_folder(dir, "", diag);
+    if (err == VS_OK) err = make_folder(dir, "blobs", diag);
+    if (err == VS_OK) err = make_folder(dir, "secrets", diag);
     if (err == VS_OK) {
-        (void)snprintf(path, sizeof path, "%s/state.db", dir);
+        int n = snprintf(path, sizeof path, "%s/state.db", dir);
+        VS_ASSERT(n > 0 && n < PATH_BYTES); /* shorter than DIR/secrets, which could be made */
         err = vs_db_open(&s->db, path, true, false, diag);
     }
-    if (err == VS_OK) {
-        *out = opened;
-    } else {
-        vs_store_disk_close(&opened);
+    /* Only the owner of the database may sweep. */
+    if (err == VS_OK) err = sweep(s, diag);
+    if (err != VS_OK) {
+        free_store(s);
+        return err;
     }
-    return err;
+    *out = (vs_store){.ops = &disk_ops, .ctx = s};
+    return VS_OK;
 }
 
 void vs_store_disk_close(vs_store *store)
 {
-    disk_store *s = store->ctx;
+    if (store->ctx == NULL) return;
+    VS_ASSERT(store->ops == &disk_ops);
+    free_store(store->ctx);
     *store = (vs_store){0};
-    if (s == NULL) return;
-    for (uint32_t i = 0; i < OPEN_FILES; i++) close_file(&s->file[i]);
-    if (s->db != NULL) vs_db_close(s->db);
-    free(s->dir);
-    free(s);
 }
