@@ -1,0 +1,285 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "fl/npy.h"
+#include "net/client_run.h"
+#include "net/store.h"
+
+enum { PATH_BYTES = 4096, SIZE_BYTES = 32 };
+
+/* PATH with .key replaced by ending (or the ending appended). */
+static vs_err beside_key(char out[PATH_BYTES], const char *key, const char *ending, vs_diag *diag)
+{
+    size_t len = strlen(key);
+    if (len > 4 && strcmp(key + len - 4, ".key") == 0) len -= 4;
+    if (len + strlen(ending) >= PATH_BYTES) {
+        return vs_fail(diag, VS_ERR_LIMIT, "%.80s...: the path is too long", key);
+    }
+    (void)snprintf(out, PATH_BYTES, "%.*s%s", (int)len, key, ending);
+    return VS_OK;
+}
+
+/* "48.2 KiB" */
+static const char *size_text(char out[SIZE_BYTES], uint64_t bytes)
+{
+    static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t u = 0;
+    while (value >= 1024 && u < 4) {
+        value /= 1024;
+        u++;
+    }
+    (void)snprintf(out, SIZE_BYTES, u == 0 ? "%.0f %s" : "%.1f %s", value, unit[u]);
+    return out;
+}
+
+/* --- input -------------------------------------------------------------------------------------
+ */
+
+typedef struct input {
+    vs_federation *fed;
+    vs_keys *keys;
+    vs_npy npy;
+    vs_client_input client;
+} input;
+
+static vs_err hash_model(vs_h32 *out, const char *path, vs_diag *diag)
+{
+    vs_map map = {0};
+    vs_err err = vs_map_file(&map, path, diag);
+    if (err != VS_OK) return err;
+    vs_sha256(out, map.p, map.len);
+    vs_unmap(&map);
+    return VS_OK;
+}
+
+static vs_err load_enrolment(input *in, const vs_args *args, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    vs_h32 federation_id, client_key;
+    const char *given = vs_args_text(args, "enrolment");
+    vs_err err = VS_OK;
+    if (given == NULL) err = beside_key(path, vs_args_text(args, "key"), ".enrolment", diag);
+    const char *file = given == NULL ? path : given;
+    if (err == VS_OK && !vs_file_exists(file)) {
+        return vs_fail(diag, VS_ERR_IO,
+                       "%s: this enrolment is not there: the federation's admin makes it (veilsum "
+                       "federation enrol)",
+                       file);
+    }
+    if (err == VS_OK) {
+        err = vs_enrolment_load(file, &federation_id, &client_key, in->client.enrolment, diag);
+    }
+    if (err != VS_OK) return err;
+    if (!vs_h32_equal(&federation_id, &in->fed->id)) {
+        return vs_fail(diag, VS_ERR_PROOF,
+                       "%s: admits to another federation than %s describes (was the file changed "
+                       "after the enrolment?)",
+                       file, vs_args_text(args, "federation"));
+    }
+    if (!vs_h32_equal(&client_key, &in->keys->pub.identity)) {
+        return vs_fail(diag, VS_ERR_PROOF, "%s: admits another key than %s", file,
+                       vs_args_text(args, "key"));
+    }
+    return VS_OK;
+}
+
+static vs_err load(input *in, const vs_args *args, vs_diag *diag)
+{
+    const char *model = vs_args_text(args, "model");
+    vs_err err = vs_federation_load(&in->fed, vs_args_text(args, "federation"), diag);
+    if (err == VS_OK) err = vs_keys_load(&in->keys, vs_args_text(args, "key"), diag);
+    if (err == VS_OK) err = load_enrolment(in, args, diag);
+    if (err == VS_OK && model != NULL) err = hash_model(&in->client.model_hash, model, diag);
+    if (err == VS_OK) {
+        err = vs_npy_read(&in->npy, vs_args_text(args, "update"), VS_COLUMNS_MAX, diag);
+    }
+    if (err != VS_OK) return err;
+    in->client.update = in->npy.data;
+    in->client.dim = in->npy.n;
+    in->client.round = vs_args_uint(args, "round");
+    in->client.weight = vs_args_uint(args, "weight");
+    in->client.purpose = vs_args_text(args, "purpose");
+    return VS_OK;
+}
+
+static void unload(input *in)
+{
+    vs_npy_free(&in->npy);
+    vs_keys_free(in->keys);
+    vs_federation_free(in->fed);
+}
+
+/* --- output ------------------------------------------------------------------------------------
+ */
+
+typedef struct bar {
+    vs_progress progress;
+    char label[96]; /* progress borrows it */
+} bar;
+
+static void show_progress(void *ctx, const vs_client_status *s)
+{
+    bar *b = ctx;
+    char sent[SIZE_BYTES], total[SIZE_BYTES];
+    if (s->phase != VS_CLIENT_SENDING) return;
+    (void)snprintf(b->label, sizeof b->label, "round %" PRIu64 ": %s of %s, %u of %u receipts",
+                   s->round, size_text(sent, s->bytes_sent), size_text(total, s->bytes_total),
+                   s->receipts, s->listed);
+    vs_progress_set(&b->progress, s->bytes_sent, s->bytes_total);
+}
+
+static int print_json(const input *in, const vs_client_status *s)
+{
+    char pseudonym[VS_HEX_CHARS(32)], manifest[VS_HEX_CHARS(32)];
+    vs_hex_encode(pseudonym, s->pseudonym.b, 32);
+    vs_hex_encode(manifest, s->manifest_hash.b, 32);
+    return vs_out_json(json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:s, s:s, s:s}", "round",
+        (json_int_t)s->round, "receipts", (json_int_t)s->receipts, "shareholders",
+        (json_int_t)s->listed, "needed", (json_int_t)s->needed, "bytes", (json_int_t)s->bytes_sent,
+        "weight", (json_int_t)in->client.weight, "coordinates", (json_int_t)in->client.dim,
+        "clipped", (json_int_t)s->clipped, "norm", s->norm, "norm_clipped", s->norm_clipped ? 1 : 0,
+        "pseudonym", pseudonym, "manifest", manifest, "note", s->error.text));
+}
+
+static int print_text(const input *in, const vs_client_status *s)
+{
+    char sent[SIZE_BYTES];
+    (void)printf("round %" PRIu64 ": submitted %s to %u of %u shareholders, weight %" PRIu64
+                 ", %" PRIu64 " of %" PRIu64 " coordinates clipped",
+                 s->round, size_text(sent, s->bytes_sent), s->receipts, s->listed,
+                 in->client.weight, s->clipped, in->client.dim);
+    if (s->norm_clipped) {
+        (void)printf(", norm %.3g clipped to %.3g", s->norm, in->fed->quantiser.clip_norm);
+    }
+    (void)printf("\n");
+    if (s->error.text[0] != '\0') (void)fprintf(stderr, "veilsum: note: %s\n", s->error.text);
+    return VS_EXIT_OK;
+}
+
+/* --- command -----------------------------------------------------------------------------------
+ */
+
+static vs_err submit(const input *in, const vs_args *args, vs_client_status *status, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    const char *data = vs_args_text(args, "data");
+    vs_store store;
+    bar b = {.label = "submitting"};
+    const vs_client_run_options options = {.patience_ms = vs_args_uint(args, "timeout") * 1000,
+                                           .progress = show_progress,
+                                           .progress_ctx = &b};
+    vs_err err = VS_OK;
+    if (data == NULL) err = beside_key(path, vs_args_text(args, "key"), ".state", diag);
+    if (err == VS_OK) err = vs_store_disk_open(&store, data == NULL ? path : data, diag);
+    if (err != VS_OK) return err;
+    b.progress = vs_progress_start(b.label);
+    err = vs_client_run(status, in->fed, in->keys, store, &in->client, &options, diag);
+    vs_progress_end(&b.progress);
+    vs_store_disk_close(&store);
+    return err;
+}
+
+static int run_submit(const vs_args *args)
+{
+    input in = {0};
+    vs_client_status status;
+    vs_diag diag;
+    int exit_status;
+    vs_err err = load(&in, args, &diag);
+    if (err == VS_OK) err = submit(&in, args, &status, &diag);
+    if (err != VS_OK) {
+        exit_status = vs_out_fail(&diag);
+    } else if (vs_args_flag(args, "json")) {
+        exit_status = print_json(&in, &status);
+    } else {
+        exit_status = print_text(&in, &status);
+    }
+    unload(&in);
+    return exit_status;
+}
+
+static const vs_opt options[] = {
+    {.name = "federation",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Federation file."},
+    {.name = "key",
+     .arg = "FILE.key",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Secret key file of this client."},
+    {.name = "update",
+     .arg = "FILE.npy",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "The update: float32 or float64, read flat. It never leaves this machine in clear."},
+    {.name = "weight",
+     .arg = "W",
+     .kind = VS_OPT_UINT,
+     .required = true,
+     .min = 1,
+     .max = VS_QUANTISE_WEIGHT_MAX,
+     .help = "Weight of the update in the mean: the number of examples behind it. It stays secret "
+             "as well."},
+    {.name = "round",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .fallback = "0",
+     .help = "Round to submit to; 0 takes the newest one. Waits for it to open."},
+    {.name = "model",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "The model that the update was computed from, if the round is for one; its exact "
+             "bytes count."},
+    {.name = "purpose",
+     .arg = "TEXT",
+     .kind = VS_OPT_TEXT,
+     .fallback = "",
+     .help = "Tells unrelated submissions for one model (or without a model) apart. Each of them "
+             "spends privacy, so this is your decision and never the aggregator's."},
+    {.name = "enrolment",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "Enrolment of this key. Default: the key's path with .enrolment for .key."},
+    {.name = "data",
+     .arg = "DIR",
+     .kind = VS_OPT_TEXT,
+     .help = "Where the client keeps what it has submitted; made if needed. Default: the key's "
+             "path with .state for .key."},
+    {.name = "timeout",
+     .arg = "S",
+     .kind = VS_OPT_UINT,
+     .max = 1000000,
+     .fallback = "60",
+     .help = "Give up after so many seconds without any progress; 0 never does. Run the same "
+             "command again to go on."},
+    VS_OPT_JSON,
+    {0}};
+
+const vs_command vs_cmd_submit = {
+    .name = "submit",
+    .summary = "send one update to a round",
+    .description =
+        "Clips and quantises the update, splits it into shares, seals each share to one "
+        "shareholder and uploads them. It is done when the shareholders have signed receipts; then "
+        "the client may leave for good. An interrupted submission goes on where it was, with "
+        "exactly the same bytes, when the command is run again.\n\n"
+        "A client never sends two different updates for one model, because their difference could "
+        "be revealed. It does so only after a round that was closed without a result, or for "
+        "another --purpose.",
+    .options = options,
+    .examples = "veilsum submit --federation federation.json --key alice.key --update delta.npy "
+                "--weight 120\n"
+                "veilsum submit --federation federation.json --key alice.key --round 3 \\\n"
+                "    --model model.npy --update delta.npy --weight 120 --json",
+    .run = run_submit};
