@@ -294,7 +294,8 @@ Test(aggregator, refuses_a_key_or_a_ledger_of_another_party)
 
 typedef struct liar {
     uint32_t j;
-    vs_buf sealed; /* chunks of the forged sum share */
+    bool about_hash; /* the sealed sum is not the one that it signed */
+    vs_buf sealed;   /* chunks of the forged sum share */
 } liar;
 
 /* An answer of another sum, correctly signed and sealed: the shareholder's own lie. */
@@ -319,10 +320,12 @@ static void forge_answer(liar *f, vs_world *w, vs_buf *reply)
                                 open->u.open.dim + open->u.open.weight_digits, NULL),
                  VS_OK);
     for (uint32_t m = 0; m < layout.columns; m++) vs_buf_u64(&plain, m + 1);
+    if (f->about_hash) vs_buf_u8(&plain, 0);
     vs_round_id id = {w->tf->fed->id, 1};
     vs_answer_hash_start(&h, &id, f->j);
     vs_hash_bytes(&h, plain.p, plain.len);
     vs_hash_final(&h, &e->u.answer.answer_hash);
+    plain.len -= f->about_hash;
     cr_assert_eq(vs_entry_encode(&payload, e, NULL), VS_OK);
     cr_assert_eq(vs_dsse_sign(&envelope, "answer", payload.p, payload.len,
                               w->tf->shareholder[f->j - 1]->identity_seed, NULL),
@@ -383,6 +386,24 @@ Test(aggregator, names_a_shareholder_that_lies_about_its_sum)
         vs_buf_free(&f.sealed);
         vs_world_free(w);
     }
+}
+
+Test(aggregator, drops_an_answer_that_is_not_what_was_signed)
+{
+    vs_world *w = world_of(FIVE, 3, 50);
+    liar f = {.j = 4, .about_hash = true};
+    w->hook = lying;
+    w->hook_ctx = &f;
+    open_and_submit(w, 1);
+    cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 60000), "%s", vs_world_info(w, 1).detail);
+    vs_world_expect_sums(w, 1, 7);
+    vs_world_expect_valid_log(w);
+    cr_expect(vs_world_noticed(w, "shareholder 4 is lost for answering"));
+    vs_entry *e = entry_of(w, 1, VS_ENTRY_RESULT);
+    cr_expect(e->u.result.n_answers == 4 && e->u.result.n_wrong == 0);
+    free(e);
+    vs_buf_free(&f.sealed);
+    vs_world_free(w);
 }
 
 /* --- garbage ---------------------------------------------------------------------------------- */

@@ -7,15 +7,22 @@
 
 static const vs_committee FOUR = {.n = 4, .t = 1, .k = 1, .margin = 1};
 
-static vs_world *new_world(void)
+static const vs_committee FIVE = {.n = 5, .t = 1, .k = 2, .margin = 1}; /* needed 4, q 4, r 3 */
+
+static vs_world *world_of(vs_committee committee, uint32_t n_clients)
 {
-    vs_world_config config = {.committee = FOUR,
-                              .n_clients = 2,
+    vs_world_config config = {.committee = committee,
+                              .n_clients = n_clients,
                               .min_clients = 2,
                               .max_clients = 8,
                               .dim = 30,
                               .seed = 20};
     return vs_world_new(&config);
+}
+
+static vs_world *new_world(void)
+{
+    return world_of(FOUR, 2);
 }
 
 /* Whatever step it is killed after, the round ends with the same sum. Clients and shareholders see
@@ -117,4 +124,69 @@ Test(aggregator_restart, an_abort_stays_an_abort)
     for (uint64_t k = 1, n = steps; k <= n && k < 20; k++) {
         cancelled_with_kill(vsw_Request_answer_tag, vsw_Phase_ANSWERING, false, k, &steps);
     }
+}
+
+/* --- what must be stored ---------------------------------------------------------------------- */
+
+typedef struct lossy {
+    uint32_t list_of;    /* its list is lost */
+    uint32_t votes_from; /* votes of these and higher are lost, 0: of none */
+    uint32_t answers_from, answers_to;
+} lossy;
+
+static vs_world_fate lose(void *ctx, vs_world *w, uint32_t j, const vs_request *request,
+                          vs_buf *reply)
+{
+    const lossy *l = ctx;
+    pb_size_t op = request->head.which_op;
+    (void)w;
+    (void)reply;
+    bool lost = (op == vsw_Request_list_tag && j == l->list_of) ||
+                (op == vsw_Request_vote_tag && l->votes_from != 0 && j >= l->votes_from) ||
+                (op == vsw_Request_answer_tag && j >= l->answers_from && j <= l->answers_to);
+    return lost ? VS_WORLD_LOSE : VS_WORLD_DELIVER;
+}
+
+/* One vote is cast when it dies; afterwards other lists could be had, which give another set. */
+Test(aggregator_restart, proposes_the_same_set_again)
+{
+    vs_world *w = world_of(FIVE, 3);
+    lossy l = {.list_of = 5, .votes_from = 2};
+    w->hook = lose;
+    w->hook_ctx = &l;
+    cr_assert_eq(vs_world_open(w, 1, 3), vsw_Code_OK);
+    cr_assert(vs_world_run_to(w, vsw_Phase_COLLECT, 10000));
+    for (uint32_t i = 0; i < 2; i++) vs_world_submit(w, i);
+    for (uint32_t i = 0; i < 2; i++) cr_assert(vs_world_run_client(w, i, 10000));
+    w->down[5] = true; /* it never sees client 2 */
+    vs_world_submit(w, 2);
+    cr_assert(vs_world_run_to(w, vsw_Phase_VOTING, 60000));
+    w->down[5] = false;
+    l = (lossy){.list_of = 4};
+    vs_world_restart(w);
+    cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 120000), "%s", vs_world_info(w, 1).detail);
+    vs_world_expect_sums(w, 1, 7);
+    vs_world_expect_valid_log(w);
+    vs_world_free(w);
+}
+
+/* Answers that came before a restart count after it, even if who gave them is gone. */
+Test(aggregator_restart, keeps_the_answers_that_it_has)
+{
+    vs_world *w = world_of(FIVE, 2);
+    lossy l = {.answers_from = 4, .answers_to = 5};
+    w->hook = lose;
+    w->hook_ctx = &l;
+    cr_assert_eq(vs_world_open(w, 1, 2), vsw_Code_OK);
+    cr_assert(vs_world_run_to(w, vsw_Phase_COLLECT, 10000));
+    for (uint32_t i = 0; i < 2; i++) vs_world_submit(w, i);
+    cr_assert(vs_world_run_to(w, vsw_Phase_ANSWERING, 60000));
+    cr_assert_eq(vs_world_info(w, 1).shareholders_answered, 3);
+    l = (lossy){.answers_from = 1, .answers_to = 3};
+    vs_world_restart(w);
+    cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 120000), "%s", vs_world_info(w, 1).detail);
+    cr_expect_eq(vs_world_info(w, 1).shareholders_answered, 5);
+    vs_world_expect_sums(w, 1, 3);
+    vs_world_expect_valid_log(w);
+    vs_world_free(w);
 }
