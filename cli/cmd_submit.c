@@ -6,25 +6,14 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "fl/npy.h"
 #include "net/client_run.h"
 #include "net/store.h"
 
-enum { PATH_BYTES = 4096, SIZE_BYTES = 32 };
-
-/* PATH with .key replaced by ending (or the ending appended). */
-static vs_err beside_key(char out[PATH_BYTES], const char *key, const char *ending, vs_diag *diag)
-{
-    size_t len = strlen(key);
-    if (len > 4 && strcmp(key + len - 4, ".key") == 0) len -= 4;
-    if (len + strlen(ending) >= PATH_BYTES) {
-        return vs_fail(diag, VS_ERR_LIMIT, "%.80s...: the path is too long", key);
-    }
-    (void)snprintf(out, PATH_BYTES, "%.*s%s", (int)len, key, ending);
-    return VS_OK;
-}
+enum { SIZE_BYTES = 32 };
 
 /* "48.2 KiB" */
 static const char *size_text(char out[SIZE_BYTES], uint64_t bytes)
@@ -62,11 +51,11 @@ static vs_err hash_model(vs_h32 *out, const char *path, vs_diag *diag)
 
 static vs_err load_enrolment(input *in, const vs_args *args, vs_diag *diag)
 {
-    char path[PATH_BYTES];
+    char path[VS_BESIDE_BYTES];
     vs_h32 federation_id, client_key;
     const char *given = vs_args_text(args, "enrolment");
     vs_err err = VS_OK;
-    if (given == NULL) err = beside_key(path, vs_args_text(args, "key"), ".enrolment", diag);
+    if (given == NULL) err = vs_path_beside(path, vs_args_text(args, "key"), ".enrolment", diag);
     const char *file = given == NULL ? path : given;
     if (err == VS_OK && !vs_file_exists(file)) {
         return vs_fail(diag, VS_ERR_IO,
@@ -170,7 +159,7 @@ static int print_text(const input *in, const vs_client_status *s)
 
 static vs_err submit(const input *in, const vs_args *args, vs_client_status *status, vs_diag *diag)
 {
-    char path[PATH_BYTES];
+    char path[VS_BESIDE_BYTES];
     const char *data = vs_args_text(args, "data");
     vs_store store;
     bar b = {.label = "submitting"};
@@ -178,7 +167,7 @@ static vs_err submit(const input *in, const vs_args *args, vs_client_status *sta
                                            .progress = show_progress,
                                            .progress_ctx = &b};
     vs_err err = VS_OK;
-    if (data == NULL) err = beside_key(path, vs_args_text(args, "key"), ".state", diag);
+    if (data == NULL) err = vs_path_beside(path, vs_args_text(args, "key"), ".state", diag);
     if (err == VS_OK) err = vs_store_disk_open(&store, data == NULL ? path : data, diag);
     if (err != VS_OK) return err;
     b.progress = vs_progress_start(b.label);

@@ -66,6 +66,9 @@ static vs_err loop(vs_client *client, vs_edge *edge, vs_outbox *out,
         if (!is_patient(&m, s, now, options->patience_ms)) {
             return out_of_patience(s, options->patience_ms, diag);
         }
+        if (options->stop != NULL && options->stop(options->stop_ctx)) {
+            return vs_fail(diag, VS_ERR_STATE, "told to stop; run it again to go on");
+        }
         err = vs_edge_flush(edge, out, diag);
         if (err != VS_OK) return err;
         err = vs_edge_wait(edge, &event, vs_client_is_busy(client) ? 0 : TICK_MS);

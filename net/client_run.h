@@ -2,6 +2,7 @@
 #ifndef VS_NET_CLIENT_RUN_H
 #define VS_NET_CLIENT_RUN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -12,6 +13,9 @@ typedef struct vs_client_run_options {
     /* Called after every step; may be NULL. */
     void (*progress)(void *ctx, const vs_client_status *status);
     void *progress_ctx;
+    /* Asked after every step; true ends the run with VS_ERR_STATE. May be NULL. */
+    bool (*stop)(void *ctx);
+    void *stop_ctx;
 } vs_client_run_options;
 
 /* Submit by the addresses of the federation file; real time, system randomness. VS_OK iff DONE.

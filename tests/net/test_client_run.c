@@ -151,3 +151,24 @@ Test(client_run, gives_the_clients_refusal_as_its_message)
     cr_expect_eq(status.phase, VS_CLIENT_FAILED);
     vs_fakes_free(w);
 }
+
+static bool is_told(void *ctx)
+{
+    uint32_t *asked = ctx;
+    return ++*asked == 3;
+}
+
+Test(client_run, stops_when_it_is_told)
+{
+    vs_fakes *w = fakes_of_now();
+    vs_client_status status;
+    vs_diag diag = {{0}};
+    uint32_t asked = 0;
+    const vs_client_run_options options = {.stop = is_told, .stop_ctx = &asked};
+    cr_expect_eq(
+        vs_client_run(&status, w->tf->fed, w->tf->client[0], w->store, &w->input, &options, &diag),
+        VS_ERR_STATE);
+    cr_expect_eq(asked, 3);
+    cr_expect_not_null(strstr(diag.text, "told to stop"), "%s", diag.text);
+    vs_fakes_free(w);
+}
