@@ -1,0 +1,168 @@
+/* cli/demo.h - what the parts of `veilsum demo` share: the options, and the federation that runs.
+ *
+ * cmd_demo.c reads the options and holds the order of things; demo_setup.c makes keys and starts
+ * the processes (demo_process.h); demo_round.c plays the coordinator of one round and drops
+ * parties; demo_check.c fetches the result and compares it with what clients left; demo_plain.c
+ * trains without protection beside it; demo_report.c prints, demo_picture.c draws. */
+#ifndef VS_CLI_DEMO_H
+#define VS_CLI_DEMO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "cli/demo_process.h"
+#include "cli/stop.h"
+#include "cli/workload.h"
+#include "fl/model.h"
+#include "fl/train.h"
+#include "net/call.h"
+#include "net/federation.h"
+#include "net/keys.h"
+
+#define VS_DEMO_CLIENTS_MAX 64u
+#define VS_DEMO_SHAREHOLDERS_MAX 32u
+#define VS_DEMO_ROUNDS_MAX 200u
+#define VS_DEMO_PROCESSES_MAX (1 + VS_DEMO_SHAREHOLDERS_MAX + VS_DEMO_CLIENTS_MAX)
+
+typedef struct vs_demo_options {
+    vs_workload work; /* data, partition, number of clients, seed */
+    vs_model model;
+    vs_train_options training; /* of every client; the seed is set per round */
+    uint32_t shareholders, rounds;
+    uint32_t drop_clients, drop_shareholders;
+    uint32_t drop_round;    /* in which they are killed */
+    const char *json;       /* file, or NULL */
+    const char *keep;       /* folder, or NULL: a temporary one */
+    const char *picture;    /* file */
+    vs_committee committee; /* from the number of shareholders */
+    uint32_t min_clients;
+} vs_demo_options;
+
+/* What a round was like: a row of the table. */
+typedef struct vs_demo_row {
+    uint32_t round;
+    double accuracy, plain_accuracy; /* 0..1 */
+    uint32_t submitted, included, dropped, answered;
+    bool sum_exact;
+    uint64_t upload_bytes; /* of one client, mean over the included */
+    double seconds;
+} vs_demo_row;
+
+typedef struct vs_demo {
+    vs_demo_options o;
+    char folder[VS_PROCESS_PATH_BYTES];
+    vs_dataset train, test;
+    vs_partition parts; /* client i has part i - 1 */
+    vs_federation *fed;
+    vs_keys *admin;
+    vs_stop stop;
+    uint32_t n_processes;
+    vs_process process[VS_DEMO_PROCESSES_MAX]; /* see vs_demo_aggregator etc. */
+    uint32_t n_rows;
+    vs_demo_row row[VS_DEMO_ROUNDS_MAX];
+    uint64_t ledger_size;
+    bool audit_ok;
+} vs_demo;
+
+static inline vs_process *vs_demo_aggregator(vs_demo *d)
+{
+    return &d->process[0];
+}
+
+static inline vs_process *vs_demo_shareholder(vs_demo *d, uint32_t j) /* 1..shareholders */
+{
+    return &d->process[j];
+}
+
+static inline vs_process *vs_demo_client(vs_demo *d, uint32_t i) /* 1..n_clients */
+{
+    return &d->process[d->o.shareholders + i];
+}
+
+static inline vs_caller vs_demo_caller(const vs_demo *d)
+{
+    return (vs_caller){.fed = d->fed, .keys = d->admin, .timeout_ms = 10000};
+}
+
+/* --- demo_setup.c
+ * --------------------------------------------------------------------------------- */
+
+/* Thresholds for n shareholders: those of the robust profile, with 3 of the private one. */
+vs_committee vs_demo_committee(uint32_t n);
+/* d->folder: --keep's, or a new temporary one. */
+VS_MUST_CHECK vs_err vs_demo_make_folder(vs_demo *d, vs_diag *diag);
+void vs_demo_remove_folder(const vs_demo *d); /* unless it is to be kept */
+/* d->folder/name */
+VS_MUST_CHECK vs_err vs_demo_path(const vs_demo *d, char out[VS_PROCESS_PATH_BYTES],
+                                  const char *name, vs_diag *diag);
+/* Keys of admin, aggregator and shareholders, and the federation file with free ports: d->admin,
+ * d->fed. */
+VS_MUST_CHECK vs_err vs_demo_make_federation(vs_demo *d, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_demo_enrol_clients(vs_demo *d, vs_diag *diag);
+
+/* --- demo_start.c
+ * --------------------------------------------------------------------------------- */
+
+/* Folder, keys, federation file and enrolments; then the processes, until all are ready. Ports that
+ * someone else has taken meanwhile: again with others. */
+VS_MUST_CHECK vs_err vs_demo_start(vs_demo *d, vs_diag *diag);
+/* (Re)start one party and do not wait for it. */
+VS_MUST_CHECK vs_err vs_demo_start_shareholder(vs_demo *d, uint32_t j, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag);
+/* Wait until every shareholder and the aggregator answer; until every client has its data. */
+VS_MUST_CHECK vs_err vs_demo_wait_daemons(vs_demo *d, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_demo_wait_clients(vs_demo *d, vs_diag *diag);
+/* VS_ERR_STATE when a process has ended that should run, or when we are told to stop. */
+VS_MUST_CHECK vs_err vs_demo_alive(vs_demo *d, vs_diag *diag);
+
+/* --- demo_round.c, demo_check.c
+ * ------------------------------------------------------------------- */
+
+typedef struct vs_plain vs_plain;
+
+/* One round from params[n_params], which becomes the new global model. Fills a row. */
+VS_MUST_CHECK vs_err vs_demo_round(vs_demo *d, vs_plain *plain, uint32_t round, double *params,
+                                   vs_demo_row *row, vs_diag *diag);
+
+/* What the finished round gave. */
+typedef struct vs_demo_result {
+    double *mean; /* owned by the caller of vs_demo_fetch_result; n_params */
+    bool included[VS_DEMO_CLIENTS_MAX + 1]; /* [i]: client i */
+    uint32_t n_included;
+    bool exact;
+    uint64_t upload_bytes;
+} vs_demo_result;
+
+/* Read set, records, result and sum from the aggregator; compare the sum with what the included
+ * clients have left. */
+VS_MUST_CHECK vs_err vs_demo_fetch_result(vs_demo *d, uint32_t round, vs_demo_result *out,
+                                          vs_diag *diag);
+
+/* --- demo_plain.c: federated averaging without protection, in a thread of its own
+ * ------------------- */
+
+VS_MUST_CHECK vs_err vs_plain_new(vs_plain **out, const vs_demo *d, const double *params,
+                                  vs_diag *diag);
+void vs_plain_free(vs_plain *p); /* waits for the thread */
+/* Start a round's training of the clients that are expected to be in it ([i]: client i). */
+VS_MUST_CHECK vs_err vs_plain_begin(vs_plain *p, uint32_t round, const bool *expected,
+                                    vs_diag *diag);
+/* Average those included, step, evaluate. */
+VS_MUST_CHECK vs_err vs_plain_end(vs_plain *p, const bool *included, double *accuracy,
+                                  vs_diag *diag);
+
+/* --- demo_report.c, demo_picture.c
+ * ------------------------------------------------------------------ */
+
+void vs_demo_print_intro(const vs_demo *d);
+void vs_demo_print_head(void);
+void vs_demo_print_row(const vs_demo_row *row, const vs_demo *d);
+/* A line on the terminal that the next one replaces; NULL clears it. Nothing elsewhere. */
+void vs_demo_progress(const char *fmt, ...) VS_PRINTF(1, 2);
+void vs_demo_progress_end(void);
+VS_MUST_CHECK vs_err vs_demo_write_json(const vs_demo *d, vs_diag *diag);
+/* Accuracy over rounds, by gnuplot, as SVG or PNG by the file's ending. */
+VS_MUST_CHECK vs_err vs_demo_draw(const vs_demo *d, vs_diag *diag);
+
+#endif /* VS_CLI_DEMO_H */
