@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/commands.h"
+#include "cli/ledger.h"
 #include "cli/out.h"
 #include "net/audit.h"
 
@@ -35,7 +36,7 @@ static void on_problem(void *ctx, const char *text)
     listing *l = ctx;
     l->n_problems++;
     if (l->json)
-        l->failed |= json_array_append_new(l->problems, json_string(text)) != 0;
+        l->failed |= json_array_append_new(l->problems, vs_ledger_json_text(text)) != 0;
     else
         (void)printf("problem: %s\n", text);
 }
@@ -85,15 +86,18 @@ static int run_audit(const vs_args *args)
     vs_audit_report report;
     vs_diag diag = {{0}};
     listing l = {.json = vs_args_flag(args, "json")};
+    char folder[VS_LEDGER_PATH_BYTES];
     int status;
+    if (vs_ledger_folder(folder, vs_args_positional(args, 0), &diag) != VS_OK) {
+        return vs_out_fail(&diag);
+    }
     if (file != NULL && vs_federation_load(&fed, file, &diag) != VS_OK) return vs_out_fail(&diag);
     if (l.json) {
         l.rounds = json_array();
         l.problems = json_array();
         l.failed = l.rounds == NULL || l.problems == NULL;
     }
-    vs_err err =
-        vs_audit_dir(&report, vs_args_positional(args, 0), fed, on_round, on_problem, &l, &diag);
+    vs_err err = vs_audit_dir(&report, folder, fed, on_round, on_problem, &l, &diag);
     if (err != VS_OK)
         status = vs_out_fail(&diag);
     else if (l.json)
@@ -116,11 +120,15 @@ static const vs_opt options[] = {
     {0}};
 
 static const vs_positional positionals[] = {
-    {.name = "DIR", .min = 1, .max = 1, .help = "The ledger's folder."}, {0}};
+    {.name = "DIR",
+     .min = 1,
+     .max = 1,
+     .help = "A ledger's folder (the one with ledger.db), or the data folder of an aggregator."},
+    {0}};
 
 const vs_command vs_cmd_audit = {
     .name = "audit",
-    .summary = "check every rule of a ledger, from its bytes alone",
+    .summary = "check every rule of a ledger from its bytes alone",
     .description =
         "Reads the whole log and its blobs and believes nothing: every signature, every vote, the "
         "order of entries, the lists of included and rejected clients, the challenge that locates "

@@ -122,6 +122,11 @@ const char *vs_log_origin(const vs_log *log)
     return log->key.name;
 }
 
+const vs_note_key *vs_log_key(const vs_log *log)
+{
+    return &log->key;
+}
+
 uint64_t vs_log_size(const vs_log *log)
 {
     return log->edge->range.size;

@@ -34,6 +34,7 @@ void vs_log_close(vs_log *log); /* wipes the seed */
  * with "log/"). */
 vs_db *vs_log_db(vs_log *log);
 const char *vs_log_origin(const vs_log *log);
+const vs_note_key *vs_log_key(const vs_log *log); /* its name is the origin */
 uint64_t vs_log_size(const vs_log *log);
 void vs_log_root(const vs_log *log, vs_h32 *root);
 
@@ -56,6 +57,15 @@ vs_tree_reader vs_log_tree(vs_log *log);
 VS_MUST_CHECK vs_err vs_log_checkpoint(vs_log *log, vs_buf *out, vs_diag *diag);
 /* The same for an older size that was once the newest; VS_ERR_STATE if there was none. */
 VS_MUST_CHECK vs_err vs_log_checkpoint_at(vs_log *log, uint64_t size, vs_buf *out, vs_diag *diag);
+/* Of the checkpoints that cover entry `index` (size > index): the one with the most cosignatures
+ * stored, the newest of those. VS_ERR_LIMIT if no checkpoint covers it. */
+VS_MUST_CHECK vs_err vs_log_best_checkpoint(vs_log *log, uint64_t index, uint64_t *size,
+                                            uint32_t *n_cosignatures, vs_diag *diag);
+/* Each cosignature stored for a size, ordered by key; verified: it is right. time_s as it says. */
+typedef vs_err (*vs_log_cosigner)(void *ctx, const vs_note_key *key, uint64_t time_s,
+                                  bool verified);
+VS_MUST_CHECK vs_err vs_log_cosigners(vs_log *log, uint64_t size, vs_log_cosigner visit, void *ctx,
+                                      vs_diag *diag);
 /* Store a verified cosignature line (durable, idempotent per key and size). */
 VS_MUST_CHECK vs_err vs_log_add_cosignature(vs_log *log, uint64_t size, const vs_note_key *key,
                                             const uint8_t sig[VS_COSIGNATURE_BYTES], vs_diag *diag);
