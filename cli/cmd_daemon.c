@@ -108,7 +108,8 @@ const vs_command vs_cmd_aggregator = {
         "it cleanly.",
     .options = options,
     .positionals = none,
-    .examples = "veilsum aggregator --federation federation.json --key agg.key --data agg-data\n",
+    .examples = "veilsum aggregator --federation federation.json --key agg.key \\\n"
+                "    --data agg-data",
     .run = run_aggregator,
 };
 
@@ -122,6 +123,7 @@ const vs_command vs_cmd_shareholder = {
         "error. SIGTERM or SIGINT stops it cleanly.",
     .options = options,
     .positionals = none,
-    .examples = "veilsum shareholder --federation federation.json --key s1.key --data s1-data\n",
+    .examples = "veilsum shareholder --federation federation.json --key s1.key \\\n"
+                "    --data s1-data",
     .run = run_shareholder,
 };

@@ -267,8 +267,8 @@ const vs_command vs_cmd_submit = {
         "be revealed. It does so only after a round that was closed without a result, or for "
         "another --purpose.",
     .options = options,
-    .examples = "veilsum submit --federation federation.json --key alice.key --update delta.npy "
-                "--weight 120\n"
+    .examples = "veilsum submit --federation federation.json --key alice.key \\\n"
+                "    --update delta.npy --weight 120\n"
                 "veilsum submit --federation federation.json --key alice.key --round 3 \\\n"
                 "    --model model.npy --update delta.npy --weight 120 --json",
     .run = run_submit};
