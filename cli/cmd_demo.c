@@ -1,20 +1,16 @@
 /* veilsum demo: private rounds of real training, with real processes. (cli/demo.h) */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/demo.h"
 #include "cli/out.h"
 #include "net/audit.h"
 
 #define ACCURACY_GAP 0.01 /* of the last round, to plain training */
-enum { STOP_MS = 10000, LOG_LINES = 8, COMMAND_LINE_MAX = 65536 };
+enum { STOP_MS = 10000, LOG_LINES = 8 };
 
 /* --- options -------------------------------------------------------------------------------------
  */
@@ -77,48 +73,6 @@ static int fill_options(const vs_args *args, vs_demo_options *o)
     o->picture = vs_args_text(args, "picture");
     o->committee = vs_demo_committee(o->shareholders);
     return fill_drops(args, o);
-}
-
-/* --- BLAS ----------------------------------------------------------------------------------------
- */
-
-static bool has_avx512(void)
-{
-    char line[8192];
-    bool found = false;
-    FILE *in = fopen("/proc/cpuinfo", "r");
-    if (in == NULL) return false;
-    while (!found && fgets(line, sizeof line, in) != NULL) {
-        found = strncmp(line, "flags", 5) == 0 && strstr(line, " avx512f") != NULL &&
-                strstr(line, " avx512dq") != NULL && strstr(line, " avx512bw") != NULL &&
-                strstr(line, " avx512vl") != NULL;
-    }
-    (void)fclose(in);
-    return found;
-}
-
-/* OpenBLAS reads the environment when it is loaded, so this program starts itself again, once. One
- * thread per process; and Debian's OpenBLAS does not know newer processors with AVX-512. */
-static void set_blas(void)
-{
-    vs_buf text = {0};
-    char *argv[256];
-    size_t n = 0;
-    const char *threads = getenv("OPENBLAS_NUM_THREADS");
-    bool done = threads != NULL && strcmp(threads, "1") == 0;
-    (void)setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    if (getenv("OPENBLAS_CORETYPE") == NULL && has_avx512()) {
-        done = false;
-        (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
-    }
-    if (done || vs_file_read(&text, "/proc/self/cmdline", COMMAND_LINE_MAX, NULL) != VS_OK) return;
-    for (size_t at = 0; at < text.len && n + 1 < sizeof argv / sizeof argv[0]; n++) {
-        argv[n] = (char *)text.p + at;
-        at += strnlen(argv[n], text.len - at) + 1;
-    }
-    argv[n] = NULL;
-    (void)execv("/proc/self/exe", argv);
-    vs_buf_free(&text); /* it could not: slower, not wrong */
 }
 
 /* --- the run
@@ -248,7 +202,6 @@ static int run_demo(const vs_args *args)
     vs_demo_options options = {0};
     int status = fill_options(args, &options);
     if (status != VS_EXIT_OK) return status;
-    set_blas();
     vs_demo *d = calloc(1, sizeof *d);
     if (d == NULL) return vs_out_error("out of memory");
     d->o = options;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/rng.h"
+#include "cli/blas.h"
 #include "cli/commands.h"
 
 enum { FILES_WANTED = 65536 };
@@ -23,6 +24,7 @@ static void raise_file_limit(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 0) vs_blas_set_environment(argv);
     (void)vs_rng_system(); /* starts libsodium before any thread exists */
     raise_file_limit();
     int status = vs_commands_main(argc > 0 ? argc - 1 : 0, argv + 1);
