@@ -133,7 +133,7 @@ const vs_command vs_cmd_audit = {
         "Reads the whole log and its blobs and believes nothing: every signature, every vote, the "
         "order of entries, the lists of included and rejected clients, the challenge that locates "
         "wrong answers, the sum itself recomputed from the published sum shares, every stored "
-        "checkpoint with its cosignatures, and that the end of the last round is under a "
+        "checkpoint with its cosignatures, and that the newest result is under a "
         "checkpoint "
         "that a quorum cosigned.\n\nOne line per round, one per problem, and a verdict at the end. "
         "A running aggregator holds its ledger: stop it first, or audit a copy.",

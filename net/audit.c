@@ -19,11 +19,12 @@ typedef struct audit {
     const vs_federation *fed;
     vs_federation *own_fed; /* the one that the log names, when the auditor brought none */
     vs_replay *rp;
-    bool replaying;      /* until an entry is refused: what follows hangs in the air */
-    vs_merkle tree;      /* of the entries, apart from the log's own tiles */
-    vs_policy any;       /* the federation's policy with quorum 0 */
-    uint64_t final_size; /* entries up to the last result or abort */
-    uint64_t final_round;
+    bool replaying;       /* until an entry is refused: what follows hangs in the air */
+    vs_merkle tree;       /* of the entries, apart from the log's own tiles */
+    vs_policy any;        /* the federation's policy with quorum 0 */
+    uint64_t final_round; /* newest round that is over */
+    uint64_t result_size; /* entries up to the newest result */
+    uint64_t result_round;
     vs_h32 mapped; /* the blob that is mapped */
     vs_map map;
     void (*on_round)(void *ctx, const vs_audit_round *round);
@@ -178,8 +179,11 @@ static void tell_round(audit *a, const vs_round_view *v)
 static vs_err finish_round(audit *a, const vs_round_view *v)
 {
     char what[64];
-    a->final_size = vs_replay_size(a->rp);
     a->final_round = v->round.id.round;
+    if (v->phase == VS_REPLAY_RESULT) {
+        a->result_round = v->round.id.round;
+        a->result_size = vs_replay_size(a->rp);
+    }
     tell_round(a, v);
     if (v->phase != VS_REPLAY_RESULT) return VS_OK;
     (void)snprintf(what, sizeof what, "round %" PRIu64 ": sums", v->round.id.round);
@@ -245,14 +249,16 @@ cleanup:
     return err;
 }
 
+/* Every result must be under a quorum's cosignatures. An abort need not: it releases nothing, and
+ * the shareholders that it lacks may be the very reason of it. The next quorum covers it. */
 static void check_cover(audit *a)
 {
     vs_audit_report *r = a->report;
-    if (r->cosigned_size >= a->final_size) return;
+    if (r->cosigned_size >= a->result_size) return;
     problem(a,
             "round %" PRIu64 ": no checkpoint with %u cosignatures covers its end: the newest that "
             "has them is of %" PRIu64 " entries, %" PRIu64 " are needed",
-            a->final_round, a->fed->policy.quorum, r->cosigned_size, a->final_size);
+            a->result_round, a->fed->policy.quorum, r->cosigned_size, a->result_size);
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */

@@ -1,0 +1,485 @@
+/* veilsum round: what the administrator and members do with a round. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "cli/stop.h"
+#include "fl/npy.h"
+#include "net/call_result.h"
+
+enum { PATH_BYTES = 4096, CALL_TIMEOUT_MS = 15000, POLL_MS = 200 };
+
+/* Who asks, loaded from --federation, --key and (for a client's key) the enrolment beside it. */
+typedef struct asker {
+    vs_federation *fed;
+    vs_keys *keys;
+    uint8_t enrolment[64];
+    vs_caller caller;
+} asker;
+
+static vs_err load_enrolment(asker *a, const char *key_path, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    vs_h32 federation_id, client_key;
+    size_t len = strlen(key_path);
+    if (len > 4 && strcmp(key_path + len - 4, ".key") == 0) len -= 4;
+    int n = snprintf(path, sizeof path, "%.*s.enrolment", (int)len, key_path);
+    if (n < 0 || n >= PATH_BYTES || !vs_file_exists(path)) return VS_OK; /* no client's key */
+    vs_err err = vs_enrolment_load(path, &federation_id, &client_key, a->enrolment, diag);
+    if (err == VS_OK) a->caller.enrolment = a->enrolment;
+    return err;
+}
+
+static vs_err asker_load(asker *a, const vs_args *args, bool with_key, vs_diag *diag)
+{
+    const char *key = with_key ? vs_args_text(args, "key") : NULL;
+    *a = (asker){0};
+    vs_err err = vs_federation_load(&a->fed, vs_args_text(args, "federation"), diag);
+    if (err == VS_OK && key != NULL) err = vs_keys_load(&a->keys, key, diag);
+    if (err == VS_OK && key != NULL) err = load_enrolment(a, key, diag);
+    a->caller.fed = a->fed;
+    a->caller.keys = a->keys;
+    a->caller.timeout_ms = CALL_TIMEOUT_MS;
+    return err;
+}
+
+static void asker_clear(asker *a)
+{
+    vs_keys_free(a->keys);
+    vs_federation_free(a->fed);
+}
+
+static int finish(asker *a, vs_err err, const vs_diag *diag, int status)
+{
+    asker_clear(a);
+    return err == VS_OK ? status : vs_out_fail(diag);
+}
+
+/* --round, or the newest one. */
+static vs_err which_round(const asker *a, const vs_args *args, vsw_RoundInfo *info, vs_diag *diag)
+{
+    return vs_call_round_info(&a->caller, vs_args_uint(args, "round"), info, NULL, NULL, diag);
+}
+
+/* --- open
+ * ------------------------------------------------------------------------------------------ */
+
+/* Upload --model: its hash and number of values. */
+static vs_err put_model(const asker *a, const char *path, vs_call_open *open, vs_diag *diag)
+{
+    vs_npy npy = {0};
+    vs_map file = {0};
+    vs_err err = vs_npy_read(&npy, path, VS_COLUMNS_MAX, diag);
+    if (err == VS_OK) err = vs_map_file(&file, path, diag);
+    if (err == VS_OK) err = vs_call_put_blob(&a->caller, file.p, file.len, &open->model_hash, diag);
+    open->dim = (uint32_t)npy.n;
+    vs_unmap(&file);
+    vs_npy_free(&npy);
+    return err;
+}
+
+static int print_opened(const vs_args *args, const vsw_RoundInfo *info, uint32_t dim)
+{
+    if (vs_args_flag(args, "json")) {
+        return vs_out_json(json_pack("{s:I, s:I, s:I, s:I}", "round", (json_int_t)info->round,
+                                     "dim", (json_int_t)dim, "deadline", (json_int_t)info->deadline,
+                                     "shareholders", (json_int_t)info->shareholders_open));
+    }
+    (void)printf("round %" PRIu64 " is open with %u shareholders: updates of %u values\n",
+                 info->round, info->shareholders_open, dim);
+    (void)printf("clients: veilsum submit --federation %s --round %" PRIu64
+                 " --key KEY --update FILE.npy --weight W\n",
+                 vs_args_text(args, "federation"), info->round);
+    return VS_EXIT_OK;
+}
+
+/* The request is taken; the round opens when the shareholders have handed in their keys. */
+static vs_err wait_open(const asker *a, uint64_t round, vsw_RoundInfo *info, vs_diag *diag)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    for (;;) {
+        vs_err err = vs_call_round_info(&a->caller, 0, info, NULL, NULL, diag);
+        if (err != VS_OK) return err;
+        if (info->phase == vsw_Phase_IDLE || info->phase == vsw_Phase_ABORTED) {
+            return vs_fail(diag, VS_ERR_STATE, "the round could not be opened: %s",
+                           info->detail[0] == '\0' ? "the aggregator gave up" : info->detail);
+        }
+        if (info->round == round && info->phase > vsw_Phase_OPENING) return VS_OK;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static int run_open(const vs_args *args)
+{
+    asker a;
+    vs_diag diag = {{0}};
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    const char *model = vs_args_text(args, "model");
+    if ((model != NULL) == vs_args_given(args, "dim")) {
+        return vs_args_usage(args, "give either --dim or --model");
+    }
+    vs_call_open open = {.dim = (uint32_t)vs_args_uint(args, "dim"),
+                         .target_clients = (uint32_t)vs_args_uint(args, "clients"),
+                         .collect_s = (uint32_t)vs_args_uint(args, "collect")};
+    vs_err err = asker_load(&a, args, true, &diag);
+    if (err == VS_OK && model != NULL) err = put_model(&a, model, &open, &diag);
+    if (err == VS_OK) err = vs_call_round_info(&a.caller, 0, &info, NULL, NULL, &diag);
+    open.round = info.next_round;
+    if (err == VS_OK) err = vs_call_open_round(&a.caller, &open, &diag);
+    if (err == VS_OK) err = wait_open(&a, open.round, &info, &diag);
+    return finish(&a, err, &diag, err == VS_OK ? print_opened(args, &info, open.dim) : 0);
+}
+
+/* --- status, wait
+ * ------------------------------------------------------------------------------------ */
+
+static int print_info(const vs_args *args, const vsw_RoundInfo *info)
+{
+    if (vs_args_flag(args, "json")) {
+        return vs_out_json(
+            json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round",
+                      (json_int_t)info->round, "phase", vs_phase_name(info->phase), "detail",
+                      info->detail, "clients_submitted", (json_int_t)info->clients_submitted,
+                      "clients_included", (json_int_t)info->clients_included, "shareholders_open",
+                      (json_int_t)info->shareholders_open, "shareholders_answered",
+                      (json_int_t)info->shareholders_answered, "deadline",
+                      (json_int_t)info->deadline, "hard_expiry", (json_int_t)info->hard_expiry,
+                      "next_round", (json_int_t)info->next_round));
+    }
+    if (info->round == 0) {
+        (void)printf("no round yet; the next one is %" PRIu64 "\n", info->next_round);
+        return VS_EXIT_OK;
+    }
+    (void)printf("round %" PRIu64 ": %s%s%s\n", info->round, vs_phase_name(info->phase),
+                 info->detail[0] == '\0' ? "" : ", ", info->detail);
+    (void)printf("  clients       %u submitted, %u in the set\n", info->clients_submitted,
+                 info->clients_included);
+    (void)printf("  shareholders  %u open, %u answered\n", info->shareholders_open,
+                 info->shareholders_answered);
+    return VS_EXIT_OK;
+}
+
+static int run_status(const vs_args *args)
+{
+    asker a;
+    vs_diag diag = {{0}};
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    vs_err err = asker_load(&a, args, false, &diag);
+    if (err == VS_OK) err = which_round(&a, args, &info, &diag);
+    return finish(&a, err, &diag, err == VS_OK ? print_info(args, &info) : 0);
+}
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Until the round is final or aborted; an aggregator that is away for a while is waited for. */
+static vs_err wait_round(const asker *a, const vs_args *args, vsw_RoundInfo *info, vs_diag *diag)
+{
+    const uint64_t timeout_ms = vs_args_uint(args, "timeout") * 1000;
+    const uint64_t start = monotonic_ms();
+    vs_stop stop;
+    char label[160] = "waiting";
+    vs_progress progress = vs_progress_start(label);
+    vs_err err = vs_stop_init(&stop, diag);
+    bool done = err != VS_OK;
+    while (!done) {
+        err = which_round(a, args, info, diag);
+        if (err == VS_OK && info->round == 0)
+            err = vs_fail(diag, VS_ERR_STATE, "there is no round yet");
+        uint64_t gone = monotonic_ms() - start;
+        if (err == VS_OK) {
+            done = info->phase == vsw_Phase_FINAL || info->phase == vsw_Phase_ABORTED;
+            (void)snprintf(label, sizeof label, "round %" PRIu64 ": %s, %u submitted, %u answered",
+                           info->round, vs_phase_name(info->phase), info->clients_submitted,
+                           info->shareholders_answered);
+            vs_progress_set(&progress, (uint64_t)info->phase, vsw_Phase_FINAL);
+        } else if (err == VS_ERR_STATE) {
+            break; /* the aggregator's own no */
+        }
+        if (!done && timeout_ms != 0 && gone >= timeout_ms) {
+            if (err == VS_OK) {
+                err = vs_fail(diag, VS_ERR_TIMEOUT,
+                              "round %" PRIu64 " is not over after %" PRIu64 " s: %s", info->round,
+                              timeout_ms / 1000, vs_phase_name(info->phase));
+            }
+            break;
+        }
+        if (!done && vs_stop_sleep(&stop, POLL_MS)) {
+            err = vs_fail(diag, VS_ERR_STATE, "interrupted; the round goes on");
+            break;
+        }
+    }
+    vs_progress_end(&progress);
+    vs_stop_clear(&stop);
+    return err;
+}
+
+static int run_wait(const vs_args *args)
+{
+    asker a;
+    vs_diag diag = {{0}};
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    vs_err err = asker_load(&a, args, false, &diag);
+    if (err == VS_OK) err = wait_round(&a, args, &info, &diag);
+    int status = err == VS_OK ? print_info(args, &info) : VS_EXIT_FAILED;
+    if (err == VS_OK && info.phase == vsw_Phase_ABORTED) {
+        status = vs_out_error("round %" PRIu64 " was aborted: %s", info.round, info.detail);
+    }
+    return finish(&a, err, &diag, status);
+}
+
+/* --- close, cancel
+ * ----------------------------------------------------------------------------------- */
+
+static int end_round(const vs_args *args, vs_operation op, const char *said)
+{
+    asker a;
+    vs_diag diag = {{0}};
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    vs_err err = asker_load(&a, args, true, &diag);
+    if (err == VS_OK) err = which_round(&a, args, &info, &diag);
+    if (err == VS_OK && info.round == 0)
+        err = vs_fail(&diag, VS_ERR_STATE, "there is no round yet");
+    if (err == VS_OK) err = vs_call_end_round(&a.caller, op, info.round, &diag);
+    if (err == VS_OK) (void)printf("round %" PRIu64 ": %s\n", info.round, said);
+    return finish(&a, err, &diag, VS_EXIT_OK);
+}
+
+static int run_close(const vs_args *args)
+{
+    return end_round(args, VS_OPERATION_CLOSE, "collection is closed, the set is being fixed");
+}
+
+static int run_cancel(const vs_args *args)
+{
+    return end_round(args, VS_OPERATION_CANCEL, "cancelled");
+}
+
+/* --- result
+ * ------------------------------------------------------------------------------------------- */
+
+static vs_err write_files(const vs_args *args, const vs_fetched_result *f, vs_diag *diag)
+{
+    const char *sums = vs_args_text(args, "sums");
+    const size_t dim = f->round.open.dim;
+    vs_err err = vs_npy_write(vs_args_text(args, "out"), f->mean, &dim, 1, diag);
+    if (err == VS_OK && sums != NULL) {
+        const size_t len = (size_t)f->round.layout.dim * 8;
+        vs_buf le = {0};
+        for (uint32_t c = 0; c < f->round.layout.dim; c++) vs_buf_u64(&le, f->sums[c]);
+        err = vs_buf_check(&le) == VS_OK ? vs_file_write_durable(sums, le.p, len, 0600, diag)
+                                         : vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+        vs_buf_free(&le);
+    }
+    return err;
+}
+
+/* One quantiser step in the mean: what rounding and nothing else can move a value by. */
+static double step_of(const vs_fetched_result *f)
+{
+    const vs_quantiser *q = &f->round.quantiser;
+    double levels = (double)((UINT64_C(1) << q->bits) - 1);
+    return 2 * q->clipping_range / levels * (double)q->max_weight * f->result.count /
+           (double)f->result.weight_sum;
+}
+
+static int print_result(const vs_args *args, const vs_fetched_result *f)
+{
+    const vs_entry_result *r = &f->result;
+    const char *out = vs_args_text(args, "out");
+    if (vs_args_flag(args, "json")) {
+        return vs_out_json(
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:s}", "round",
+                      (json_int_t)f->round.id.round, "clients", (json_int_t)r->count, "weight_sum",
+                      (json_int_t)r->weight_sum, "dim", (json_int_t)f->round.open.dim, "answers",
+                      (json_int_t)r->n_answers, "certain", r->certain ? 1 : 0, "margin",
+                      (json_int_t)r->margin, "wrong", (json_int_t)(r->n_wrong + r->n_outvoted),
+                      "step", step_of(f), "out", out));
+    }
+    (void)printf("round %" PRIu64 ": mean of %u clients, summed weight %" PRIu64
+                 ", %s (margin %d), to %s\n",
+                 f->round.id.round, r->count, r->weight_sum, r->certain ? "certain" : "not certain",
+                 r->margin, out);
+    (void)printf("one quantiser step is %.3g\n", step_of(f));
+    return VS_EXIT_OK;
+}
+
+static int run_result(const vs_args *args)
+{
+    asker a;
+    vs_diag diag = {{0}};
+    vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+    vs_fetched_result f = {0};
+    int status = VS_EXIT_FAILED;
+    vs_err err = asker_load(&a, args, true, &diag);
+    if (err == VS_OK) err = which_round(&a, args, &info, &diag);
+    if (err == VS_OK && info.round == 0)
+        err = vs_fail(&diag, VS_ERR_STATE, "there is no round yet");
+    if (err == VS_OK) err = vs_call_result(&f, &a.caller, info.round, &diag);
+    if (err == VS_OK) err = write_files(args, &f, &diag);
+    if (err == VS_OK) status = print_result(args, &f);
+    vs_fetched_result_free(&f);
+    return finish(&a, err, &diag, status);
+}
+
+/* --- manual pages
+ * --------------------------------------------------------------------------------------- */
+
+#define OPT_FEDERATION                                                                             \
+    {                                                                                              \
+        .name = "federation", .arg = "FILE", .kind = VS_OPT_TEXT, .required = true,                \
+        .help = "The federation file."                                                             \
+    }
+#define OPT_ROUND                                                                                  \
+    {                                                                                              \
+        .name = "round", .arg = "N", .kind = VS_OPT_UINT, .fallback = "0",                         \
+        .help = "Number of the round; 0 is the newest one."                                        \
+    }
+#define OPT_ADMIN_KEY                                                                              \
+    {                                                                                              \
+        .name = "key", .arg = "FILE.key", .kind = VS_OPT_TEXT, .required = true,                   \
+        .help = "The administrator's secret key."                                                  \
+    }
+
+static const vs_opt open_options[] = {
+    OPT_FEDERATION,
+    OPT_ADMIN_KEY,
+    {.name = "dim",
+     .arg = "L",
+     .kind = VS_OPT_UINT,
+     .min = 1,
+     .max = VS_COLUMNS_MAX,
+     .help = "Number of values of an update, for a round without a model."},
+    {.name = "model",
+     .arg = "FILE.npy",
+     .kind = VS_OPT_TEXT,
+     .help = "The model that updates are computed from. It is uploaded to the aggregator, its "
+             "values are "
+             "counted, and every submission is bound to its hash."},
+    {.name = "clients",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .max = VS_CLIENTS_MAX,
+     .fallback = "0",
+     .help = "End collection as soon as so many clients have submitted; 0 waits for the deadline."},
+    {.name = "collect",
+     .arg = "S",
+     .kind = VS_OPT_UINT,
+     .max = 2592000,
+     .fallback = "0",
+     .help = "Seconds to collect; 0 takes round_timeout of the federation."},
+    VS_OPT_JSON,
+    {0}};
+
+static const vs_opt look_options[] = {OPT_FEDERATION, OPT_ROUND, VS_OPT_JSON, {0}};
+
+static const vs_opt wait_options[] = {
+    OPT_FEDERATION,
+    OPT_ROUND,
+    {.name = "timeout",
+     .arg = "S",
+     .kind = VS_OPT_UINT,
+     .max = 10000000,
+     .fallback = "0",
+     .help = "Give up waiting after so many seconds; 0 never does. The round goes on."},
+    VS_OPT_JSON,
+    {0}};
+
+static const vs_opt end_options[] = {OPT_FEDERATION, OPT_ADMIN_KEY, OPT_ROUND, {0}};
+
+static const vs_opt result_options[] = {
+    OPT_FEDERATION,
+    {.name = "key",
+     .arg = "FILE.key",
+     .kind = VS_OPT_TEXT,
+     .help = "A member's secret key: the administrator's, a shareholder's, or a client's with its "
+             "enrolment "
+             "beside it. Not needed where the federation's results are public."},
+    OPT_ROUND,
+    {.name = "out",
+     .arg = "FILE.npy",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Where the weighted mean goes: float64, as many values as an update."},
+    {.name = "sums",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "Where the exact integer sums go as well: 64-bit little-endian, weight digits last."},
+    VS_OPT_JSON,
+    {0}};
+
+const vs_command vs_cmd_round_open = {
+    .name = "round open",
+    .summary = "open the next round",
+    .description =
+        "Asks the aggregator to open the next round: it collects a fresh key from every "
+        "shareholder and logs what the round is about. Clients can submit as soon as this command "
+        "ends.",
+    .options = open_options,
+    .examples = "veilsum round open --federation federation.json --key admin.key --dim 7850\n"
+                "veilsum round open --federation federation.json --key admin.key \\\n"
+                "    --model model.npy --clients 10",
+    .run = run_open};
+
+const vs_command vs_cmd_round_status = {
+    .name = "round status",
+    .summary = "say where a round stands",
+    .description =
+        "Prints the phase of a round, what it waits for, and how many clients and shareholders "
+        "have done their part.",
+    .options = look_options,
+    .examples = "veilsum round status --federation federation.json\n"
+                "veilsum round status --federation federation.json --round 3 --json",
+    .run = run_status};
+
+const vs_command vs_cmd_round_wait = {
+    .name = "round wait",
+    .summary = "wait for the end of a round",
+    .description =
+        "Waits until a round is final (exit status 0) or aborted (exit status 1, with the reason). "
+        "An aggregator that is restarted meanwhile is waited for.",
+    .options = wait_options,
+    .examples = "veilsum round wait --federation federation.json --round 3 --timeout 600",
+    .run = run_wait};
+
+const vs_command vs_cmd_round_close = {
+    .name = "round close",
+    .summary = "end the collection of a round early",
+    .description =
+        "No more submissions are waited for: the set is fixed from what is there, if it is at "
+        "least min_clients.",
+    .options = end_options,
+    .examples = "veilsum round close --federation federation.json --key admin.key",
+    .run = run_close};
+
+const vs_command vs_cmd_round_cancel = {
+    .name = "round cancel",
+    .summary = "abort a round",
+    .description =
+        "Ends a round as `abort`. Before its set is fixed the round is closed: the shareholders "
+        "sign that they never will vote in it, and clients may submit again for the same model. "
+        "After that, the updates count as released and no sum is published.",
+    .options = end_options,
+    .examples = "veilsum round cancel --federation federation.json --key admin.key --round 3",
+    .run = run_cancel};
+
+const vs_command vs_cmd_round_result = {
+    .name = "round result",
+    .summary = "fetch the mean of a finished round",
+    .description =
+        "Fetches the result that the ledger names, checks the aggregator's signature and that the "
+        "sums hash to the logged result, and writes the weighted mean.",
+    .options = result_options,
+    .examples = "veilsum round result --federation federation.json --key admin.key \\\n"
+                "    --round 3 --out mean.npy",
+    .run = run_result};
