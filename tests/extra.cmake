@@ -10,3 +10,18 @@ if(VS_PYTHON)
   add_test(NAME cli.by_hand COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/by_hand.py $<TARGET_FILE:veilsum>)
   set_tests_properties(cli.by_hand PROPERTIES TIMEOUT 900)
 endif()
+
+# Test vectors (docs/VECTORS.md), both ways between the program and the Python reference, and every
+# member changed once.
+if(VS_PYTHON AND TARGET veilsum)
+  set(vectors_py "${VS_PYTHON}" -B "${PROJECT_SOURCE_DIR}/tests/reference/vectors.py")
+  set(vectors_dir "${PROJECT_SOURCE_DIR}/tests/vectors")
+  add_test(NAME vectors.files COMMAND ${vectors_py} files "${vectors_dir}")
+  add_test(NAME vectors.program COMMAND ${vectors_py} program $<TARGET_FILE:veilsum> "${vectors_dir}")
+  add_test(NAME vectors.check COMMAND ${vectors_py} check $<TARGET_FILE:veilsum>)
+  add_test(NAME vectors.tamper COMMAND ${vectors_py} tamper $<TARGET_FILE:veilsum> "${vectors_dir}")
+  add_test(NAME vectors.committed COMMAND sh -c
+    "$<TARGET_FILE:veilsum> vectors check '${vectors_dir}'/*.json")
+  set_tests_properties(vectors.files vectors.program vectors.check vectors.tamper vectors.committed
+    PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "LeakSanitizer;runtime error:")
+endif()
