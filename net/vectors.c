@@ -226,10 +226,11 @@ static vs_err check_suite(vs_buf *report, const json_t *object, const char *name
     vs_vectors_seed own;
     vs_case file = {.in = object, .diag = diag};
     size_t count;
-    const vs_suite *suite =
-        find_suite(vs_case_text(&file, "suite"), file.err == VS_OK ? diag : NULL);
-    const json_t *cases = vs_case_array(&file, "cases", 1, CASES_MAX, &count);
+    const char *named = vs_case_text(&file, "suite");
+    if (file.err != VS_OK) return file.err;
+    const vs_suite *suite = find_suite(named, diag);
     if (suite == NULL) return VS_ERR_MALFORMED;
+    const json_t *cases = vs_case_array(&file, "cases", 1, CASES_MAX, &count);
     if (suite_seed(&file, bytes, &seed, &own) != VS_OK || cases == NULL) return file.err;
     vs_case_end(&file, &file); /* no other members */
     json_t *made = NULL;
