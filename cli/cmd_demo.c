@@ -142,6 +142,7 @@ static vs_err prepare(vs_demo *d, vs_diag *diag)
 static void explain(const vs_demo *d, const vs_diag *diag)
 {
     (void)vs_out_fail(diag);
+    if (d->stop.asked) return; /* by the user, who knows why */
     for (uint32_t i = 0; i < d->n_processes; i++) {
         const vs_process *p = &d->process[i];
         size_t len = strlen(p->name);

@@ -159,6 +159,14 @@ void vs_process_print_log(const vs_process *p, uint32_t n_lines)
     vs_buf_free(&text);
 }
 
+bool vs_process_log_has(const vs_process *p, const char *text)
+{
+    vs_buf log = {0};
+    bool has = strstr(read_log(p, &log), text) != NULL;
+    vs_buf_free(&log);
+    return has;
+}
+
 void vs_process_events(const vs_process *p, const char *event, uint64_t round,
                        void (*visit)(void *ctx, const struct json_t *line), void *ctx)
 {

@@ -37,6 +37,8 @@ VS_MUST_CHECK vs_err vs_process_check(vs_process *p, uint32_t n, vs_diag *diag);
 void vs_process_last_line(const vs_process *p, char *out, uint32_t cap);
 /* The last n_lines lines of the log to stderr, with the process's name. */
 void vs_process_print_log(const vs_process *p, uint32_t n_lines);
+/* Does the log hold this text? */
+bool vs_process_log_has(const vs_process *p, const char *text);
 /* What the log holds that can be read as one line of JSON with this event and round: calls visit
  * with each. (struct json_t: jansson's json_t.) */
 struct json_t;

@@ -20,25 +20,22 @@ static void print_parties(const vs_demo *d)
 {
     const vs_demo_options *o = &d->o;
     const vs_tolerance t = vs_federation_tolerance(&o->committee);
-    (void)printf(
-        "  clients        %u processes, about %zu images each (%s), training on their own\n",
-        o->work.n_clients, d->train.n_rows / o->work.n_clients,
-        vs_partition_name(o->work.partition));
+    (void)printf("  clients        %u processes, about %zu images each (%s)\n", o->work.n_clients,
+                 d->train.n_rows / o->work.n_clients, vs_partition_name(o->work.partition));
     (void)printf("  shareholders   %u processes; %u together learn%s nothing, any %u may be lost\n",
                  o->shareholders, t.colluders, t.colluders == 1 ? "s" : "", t.lost_after_set);
-    (void)printf(
-        "  aggregator     1 process; it learns the sum over at least %u clients, no update\n",
-        o->min_clients);
+    (void)printf("  aggregator     1 process; learns the sum over at least %u clients, no update\n",
+                 o->min_clients);
     if (o->drop_clients + o->drop_shareholders == 0) return;
-    (void)printf("  in round %-4u  ", o->drop_round);
+    (void)printf("  in round %-6u", o->drop_round);
     if (o->drop_clients > 0) {
-        (void)printf("%u client%s killed before submitting%s", o->drop_clients,
-                     o->drop_clients == 1 ? " is" : "s are",
-                     o->drop_shareholders > 0 ? ", " : "\n");
+        (void)printf("%u client%s killed before submitting\n", o->drop_clients,
+                     o->drop_clients == 1 ? " is" : "s are");
     }
     if (o->drop_shareholders > 0) {
-        (void)printf("%u shareholder%s after the set is fixed\n", o->drop_shareholders,
-                     plural(o->drop_shareholders));
+        (void)printf("%*s%u shareholder%s killed after the set is fixed\n",
+                     o->drop_clients > 0 ? 17 : 0, "", o->drop_shareholders,
+                     o->drop_shareholders == 1 ? " is" : "s are");
     }
 }
 
@@ -63,12 +60,11 @@ void vs_demo_print_intro(const vs_demo *d)
     (void)fflush(stdout);
 }
 
+/* 80 columns. */
 void vs_demo_print_head(void)
 {
-    (void)printf(
-        "             clients                       shareholders  accuracy           upload\n"
-        "             submitted  included  dropped  answered      private   plain    per client"
-        "  seconds\n");
+    (void)printf("            clients        share-  accuracy, %%      upload\n"
+                 "            sent  in lost  holders private   plain    each   sec\n");
     (void)fflush(stdout);
 }
 
@@ -77,11 +73,10 @@ void vs_demo_print_row(const vs_demo_row *row, const vs_demo *d)
     char round[32], answered[16];
     (void)snprintf(round, sizeof round, "[ROUND %u/%u]", row->round, d->o.rounds);
     (void)snprintf(answered, sizeof answered, "%u of %u", row->answered, d->o.shareholders);
-    (void)printf(
-        "%-11s  %9u  %8u  %7u  %-12s  %6.2f %%  %6.2f %%  %7.1f kB  %7.1f  sum exact: %s\n", round,
-        row->submitted, row->included, row->dropped, answered, 100 * row->accuracy,
-        100 * row->plain_accuracy, (double)row->upload_bytes / 1000, row->seconds,
-        row->sum_exact ? "yes" : "NO");
+    (void)printf("%-11s%5u%4u%5u  %-7s%8.2f%8.2f%5.0f kB%6.1f  sum exact: %s\n", round,
+                 row->submitted, row->included, row->dropped, answered, 100 * row->accuracy,
+                 100 * row->plain_accuracy, (double)row->upload_bytes / 1000, row->seconds,
+                 row->sum_exact ? "yes" : "NO");
     (void)fflush(stdout);
 }
 

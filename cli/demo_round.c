@@ -11,7 +11,8 @@
 
 enum {
     POLL_MS = 50,
-    POLL_FAST_MS = 1, /* while the moment after the set must not be missed */
+    WATCH_MS = 20, /* the log, while the moment after the set must not be missed */
+    WATCH_US = 200,
     REPORT_MS = 5000, /* clients report their submission within this time */
 };
 
@@ -108,6 +109,21 @@ static void show(const vs_demo *d, const watch *w, uint32_t round, uint32_t targ
                      doing(w->info.phase), detail);
 }
 
+/* Answers follow the set within milliseconds, and a shareholder is to be killed in between: the
+ * aggregator's log tells it sooner than a request could. Watches for WATCH_MS. */
+static bool set_is_fixed(vs_demo *d, uint32_t round)
+{
+    const struct timespec pause = {.tv_nsec = WATCH_US * 1000L};
+    const double until = now_s() + WATCH_MS / 1000.0;
+    char text[64];
+    (void)snprintf(text, sizeof text, "round %u: set fixed", round);
+    do {
+        if (vs_process_log_has(vs_demo_aggregator(d), text)) return true;
+        (void)nanosleep(&pause, NULL);
+    } while (now_s() < until);
+    return false;
+}
+
 /* Until the round is final. Kills shareholders as soon as the set is fixed, where that is due. */
 static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target, vs_diag *diag)
 {
@@ -129,9 +145,12 @@ static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target,
         show(d, w, round, target);
         err = vs_demo_alive(d, diag);
         if (err != VS_OK) return err;
-        bool soon = w->drop && !w->shareholders_dropped && d->o.drop_shareholders > 0 &&
-                    (phase > vsw_Phase_COLLECT || w->info.clients_submitted + 1 >= target);
-        (void)vs_stop_sleep(&d->stop, soon ? POLL_FAST_MS : POLL_MS);
+        if (!w->drop || w->shareholders_dropped || d->o.drop_shareholders == 0) {
+            (void)vs_stop_sleep(&d->stop, POLL_MS);
+        } else if (set_is_fixed(d, round)) {
+            drop_shareholders(d);
+            w->shareholders_dropped = true;
+        }
     }
 }
 
