@@ -292,12 +292,12 @@ static vs_err serve_cancel(ag_t *ag, uint64_t conn, const vsw_ControlRound *m)
     case vsw_Phase_COLLECT:
     case vsw_Phase_LISTING:
     case vsw_Phase_VOTING:
-        err = vs_ag_closing_begin(ag, VS_ABORT_CANCELLED, "cancelled by the admin in phase %s",
+        err = vs_ag_closing_begin(ag, VS_ABORT_CANCELLED, "by the admin in phase %s",
                                   vs_phase_name(ag->phase));
         break;
     case vsw_Phase_SETTING:
     case vsw_Phase_ANSWERING:
-        err = vs_ag_abort(ag, VS_ABORT_CANCELLED, "cancelled by the admin after the set was fixed");
+        err = vs_ag_abort(ag, VS_ABORT_CANCELLED, "by the admin, after the set was fixed");
         break;
     case vsw_Phase_CLOSING: break; /* it ends anyway */
     default: return wrong_phase(ag, conn, "cancel");

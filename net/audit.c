@@ -143,6 +143,18 @@ static vs_err named_federation(audit *a)
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
+/* ", shareholder 3 wrong" */
+static void tell_wrong(vs_audit_round *r, const vs_entry_result *result)
+{
+    uint32_t n = r->certain ? result->n_wrong : result->n_outvoted;
+    const uint32_t *who = r->certain ? result->wrong : result->outvoted;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t used = strlen(r->detail);
+        (void)snprintf(r->detail + used, sizeof r->detail - used, ", shareholder %u %s", who[i],
+                       r->certain ? "proven wrong" : "outvoted");
+    }
+}
+
 static void tell_round(audit *a, const vs_round_view *v)
 {
     vs_audit_round r = {.round = v->round.id.round,
@@ -156,10 +168,9 @@ static void tell_round(audit *a, const vs_round_view *v)
     switch (v->phase) {
     case VS_REPLAY_RESULT:
         r.certain = v->result.certain;
-        (void)snprintf(r.detail, sizeof r.detail, "%u of %u clients, %u answers, %s, %u wrong",
-                       r.included, r.included + r.rejected, r.answers,
-                       r.certain ? "certain" : "uncertain",
-                       v->result.n_wrong + v->result.n_outvoted);
+        (void)snprintf(r.detail, sizeof r.detail, "%u of %u clients, %u answers, %s", r.included,
+                       r.included + r.rejected, r.answers, r.certain ? "certain" : "uncertain");
+        tell_wrong(&r, &v->result);
         break;
     case VS_REPLAY_ABORT:
         (void)snprintf(r.detail, sizeof r.detail, "aborted, %s%s%s%s",
