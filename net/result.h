@@ -22,7 +22,8 @@ typedef struct vs_sum_source {
     void *ctx;
 } vs_sum_source;
 
-/* Receives decoded sums in order (coordinates first.. first+n). */
+/* Receives decoded sums in order (coordinates first.. first+n). They count only if the verdict is
+ * VS_RESULT_OK in the end: a value out of range may come after them. */
 typedef struct vs_sum_sink {
     vs_err (*sums)(void *ctx, uint64_t first, const uint64_t *sums, size_t n);
     void *ctx;

@@ -117,11 +117,11 @@ Test(aggregator_restart, an_abort_stays_an_abort)
 {
     uint64_t steps = 0;
     cancelled_with_kill(vsw_Request_vote_tag, vsw_Phase_VOTING, true, 0, &steps);
-    for (uint64_t k = 1, n = steps; k <= n && k < 40; k++) {
+    for (uint64_t k = 1, n = steps; k <= n && k < 40; k += 2) {
         cancelled_with_kill(vsw_Request_vote_tag, vsw_Phase_VOTING, true, k, &steps);
     }
     cancelled_with_kill(vsw_Request_answer_tag, vsw_Phase_ANSWERING, false, 0, &steps);
-    for (uint64_t k = 1, n = steps; k <= n && k < 20; k++) {
+    for (uint64_t k = 1, n = steps; k <= n && k < 20; k += 2) {
         cancelled_with_kill(vsw_Request_answer_tag, vsw_Phase_ANSWERING, false, k, &steps);
     }
 }
