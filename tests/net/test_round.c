@@ -9,6 +9,8 @@
 #include <criterion/criterion.h>
 
 #include "net/audit.h"
+#include "net/encoder.h"
+#include "net/round.h"
 #include "tests/net/support_sim.h"
 #include "tests/support.h"
 
@@ -313,30 +315,86 @@ Test(round, cancel_before_the_set_closes_the_round)
     vs_sim_free(sim);
 }
 
-/* --- nothing readable on the wire
- * ------------------------------------------------------------------------- */
+/* --- nothing readable on the wire ---------------------------------------------------------------
+ */
 
-static bool contains(const vs_buf *haystack, const void *needle, size_t len)
+static bool on_wire(const vs_sim *sim, const void *needle, size_t len)
 {
-    return memmem(haystack->p, haystack->len, needle, len) != NULL;
+    const vs_buf *wire = vs_sim_recorded(sim);
+    return memmem(wire->p, wire->len, needle, len) != NULL;
 }
 
-Test(round, carries_no_update_coordinate_or_element_in_clear)
+/* The round as its `open` fixes it. */
+static void read_round(vs_sim *sim, uint64_t number, vs_round *round)
 {
-    uint64_t round = 0;
+    vs_buf msg = {0};
+    vs_reply reply;
+    vs_diag diag = {{0}};
+    vsw_Request head = {.which_op = vsw_Request_round_info_tag};
+    head.op.round_info.round = number;
+    vs_sim_call(sim, VS_PEER_AGGREGATOR, &head, NULL, 0, &msg);
+    cr_assert_eq(vs_reply_decode(&reply, msg.p, msg.len), VS_OK);
+    cr_assert_eq(
+        vs_round_from_open(round, vs_sim_federation(sim), reply.body, reply.body_len, &diag), VS_OK,
+        "%s", diag.text);
+    vs_buf_free(&msg);
+}
+
+/* Everything that client i kept secret, remade from its submission seed, the first thing it drew.
+ */
+static void expect_hidden(vs_sim *sim, const vs_round *round, uint32_t i)
+{
+    vs_test_rng state = {.seed = SMALL.seed + 5000 + i};
+    vs_rng rng = vs_test_rng_of(&state);
+    uint8_t seed[32], derived[32];
+    vs_h32 salt;
+    vs_encoder *enc = NULL;
+    vs_diag diag = {{0}};
+    cr_assert_eq(vs_rng_fill(&rng, seed, sizeof seed), VS_OK);
+    cr_assert_eq(vs_encoder_new(&enc, vs_sim_federation(sim), round, seed, vs_sim_update(sim, i),
+                                SMALL.dim, 1 + i, &diag),
+                 VS_OK, "%s", diag.text);
+    vs_encoder_salt(enc, &salt);
+    cr_assert(on_wire(sim, salt.b, 32), "not the seed that client %u used", i); /* it is public */
+    cr_assert(!on_wire(sim, seed, 16), "submission seed of client %u", i);
+    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    for (uint32_t j = 1; j <= 5; j++) {
+        size_t n = 0;
+        const vs_fe *share = vs_encoder_share(enc, j, &n);
+        for (size_t e = 0; e + 1 < n; e++) {
+            cr_assert(!on_wire(sim, &share[e], 8), "client %u, share %u, element %zu", i, j, e);
+        }
+        vs_encoder_nonce(enc, j, derived);
+        cr_assert(!on_wire(sim, derived, 16), "nonce %u of client %u", j, i);
+        vs_encoder_ephemeral_secret(enc, j, derived);
+        cr_assert(!on_wire(sim, derived, 16), "ephemeral secret %u of client %u", j, i);
+    }
+    vs_encoder_seed(enc, 1, derived);
+    cr_assert(!on_wire(sim, derived, 16), "seed share of client %u", i);
+    vs_encoder_free(enc);
+}
+
+Test(round, carries_no_share_seed_or_update_in_clear)
+{
+    uint64_t number = 0;
+    vs_round *round = calloc(1, sizeof *round);
     vs_sim *sim = vs_sim_new(&SMALL);
+    cr_assert_not_null(round);
     vs_sim_record(sim);
-    cr_assert_eq(vs_sim_open(sim, 6, &round), vsw_Code_OK);
-    for (uint32_t i = 0; i < 6; i++) vs_sim_client_start(sim, i, round, "");
+    cr_assert_eq(vs_sim_open(sim, 6, &number), vsw_Code_OK);
+    for (uint32_t i = 0; i < 6; i++) vs_sim_client_start(sim, i, number, "");
     cr_assert(vs_sim_run_round(sim, 120000));
-    const vs_buf *wire = vs_sim_recorded(sim);
-    cr_assert_gt(wire->len, 10000);
+    expect_phase(sim, number, vsw_Phase_FINAL);
+    read_round(sim, number, round);
     for (uint32_t i = 0; i < 6; i++) {
         uint32_t n = 0;
         const uint32_t *coords = vs_sim_coordinates(sim, i, &n);
-        const double *update = vs_sim_update(sim, i);
-        cr_assert(!contains(wire, update, 8), "update of client %u", i);
-        cr_assert(!contains(wire, coords, 8), "coordinates of client %u", i);
+        for (uint32_t c = 0; c + 2 < SMALL.dim; c += 2) {
+            cr_assert(!on_wire(sim, &vs_sim_update(sim, i)[c], 8), "update of client %u", i);
+            cr_assert(!on_wire(sim, &coords[c], 8), "coordinates of client %u", i);
+        }
+        expect_hidden(sim, round, i);
     }
     vs_sim_free(sim);
+    free(round);
 }
