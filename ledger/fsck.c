@@ -153,7 +153,8 @@ vs_err vs_fsck(const char *dir, const vs_note_key *vkey, vs_fsck_problem problem
     char *path = vs_log_path(dir, VS_LOG_DB_NAME);
     if (path == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
     vs_err err = vs_db_open(&db, path, false, true, &why);
-    bool damaged = err == VS_ERR_MALFORMED;
+    /* some bytes of the file header, changed, make SQLite give errors that are not of damage */
+    bool damaged = err == VS_ERR_MALFORMED || (err == VS_ERR_IO && vs_file_exists(path));
     if (err == VS_OK || damaged) check_pages(&run, path);
     if (damaged) {
         vs_fsck_found(&run, "%s", why.text); /* and nothing in it can be read */
