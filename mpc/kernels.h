@@ -35,10 +35,11 @@
 #define VS_POINTS_MAX (VS_FE_P - 1 < VS_SHAREHOLDERS_MAX ? VS_FE_P - 1 : VS_SHAREHOLDERS_MAX)
 
 /* Coefficients of the shares beyond r as small signed integers, where they are: magnitudes below
- * 2^21 (true up to n = 20), the sign that of the secret's position, at most 32 secrets. Then
- * 32 products with a 31-bit limb stay below 2^57. */
+ * 2^21 with the sign of the secret's position, their sum for one share below 2^22. So it is for
+ * all (t, k) up to n = 16. Then sums of products with limbs below 2^31 and 2^30 stay below 2^53
+ * and 2^52. */
 #define VS_SMALL_COEF_BITS 21u
-#define VS_SMALL_SECRETS 32u
+#define VS_SMALL_SUM_BITS 22u
 
 struct vs_sharing {
     uint32_t n, t, k, r;
@@ -46,7 +47,7 @@ struct vs_sharing {
     vs_fe *extra;
     /* The same as magnitudes; secret i counts negative iff k-1-i is odd. */
     bool is_small;
-    uint32_t *small;
+    uint64_t *small;
 };
 
 static inline bool vs_sharing_negative(const vs_sharing *s, uint32_t i)

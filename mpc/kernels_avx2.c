@@ -70,24 +70,41 @@ static void add_rows(vs_fe *acc, const vs_fe *const *rows, uint32_t n_rows, size
     }
 }
 
+/* Coefficients cut into limbs once for all columns. */
+#define COMBINE_ROWS 128u
+typedef uint64_t coef_limbs[3];
+
+INLINE v4 combine_4(const coef_limbs *c, const vs_fe *const *rows, uint32_t n_rows, size_t at)
+{
+    v4_sum s = v4_sum_zero(); /* n_rows < V4_SUM_PRODUCTS */
+    for (uint32_t a = 0; a < n_rows; a++) {
+        const v4_c limbs = {v4_set(c[a][0]), v4_set(c[a][1]), v4_set(c[a][2])};
+        s = v4_sum_add(s, v4_x_of(v4_load(rows[a] + at)), limbs);
+    }
+    return v4_sum_reduce(s);
+}
+
 static void combine(vs_fe *out, const vs_fe *coef, const vs_fe *const *rows, uint32_t n_rows,
                     size_t first, size_t cols)
 {
-    size_t c = 0;
-    for (; cols - c >= V4_LANES; c += V4_LANES) {
-        v4 sum = _mm256_setzero_si256();
-        for (uint32_t a = 0; a < n_rows;) {
-            uint32_t end = n_rows - a < V4_SUM_PRODUCTS ? n_rows : a + V4_SUM_PRODUCTS;
-            v4_sum s = v4_sum_zero();
-            for (; a < end; a++) {
-                s = v4_sum_add(s, v4_x_of(v4_load(rows[a] + first + c)),
-                               v4_c_of(v4_set(coef[a].v)));
-            }
-            sum = v4_add(sum, v4_sum_reduce(s));
+    coef_limbs c[COMBINE_ROWS];
+    size_t whole = cols - cols % V4_LANES;
+    uint32_t done = 0;
+    do {
+        uint32_t part = n_rows - done < COMBINE_ROWS ? n_rows - done : COMBINE_ROWS;
+        for (uint32_t a = 0; a < part; a++) {
+            uint64_t v = coef[done + a].v;
+            c[a][0] = v & ((1u << 21) - 1);
+            c[a][1] = (v >> 21) & ((1u << 21) - 1);
+            c[a][2] = v >> 42;
         }
-        v4_store(out + c, sum);
-    }
-    vs_kernels_portable.combine(out + c, coef, rows, n_rows, first + c, cols - c);
+        for (size_t i = 0; i < whole; i += V4_LANES) {
+            v4 sum = combine_4((const coef_limbs *)c, rows + done, part, first + i);
+            v4_store(out + i, done == 0 ? sum : v4_add(sum, v4_load(out + i)));
+        }
+        done += part;
+    } while (done < n_rows);
+    vs_kernels_portable.combine(out + whole, coef, rows, n_rows, first + whole, cols - whole);
 }
 
 /* --- inner products with powers: at most VS_POWER_TABLE / 4 = 256 products per lane --------------

@@ -42,18 +42,11 @@ INLINE void v4_store(void *x, v4 v)
     _mm256_storeu_si256(x, v);
 }
 
-/* a where the top bit of sign is set, else b. */
-INLINE v4 v4_choose(v4 sign, v4 a, v4 b)
-{
-    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(b), _mm256_castsi256_pd(a),
-                                                _mm256_castsi256_pd(sign)));
-}
-
-/* x < 2p to canonical. */
+/* x < 2p to canonical. (A blend by the sign of x - p costs one operation more.) */
 INLINE v4 v4_reduce_once(v4 x)
 {
-    v4 d = _mm256_sub_epi64(x, v4_p());
-    return v4_choose(d, x, d);
+    v4 above = _mm256_cmpgt_epi64(x, v4_set(VS_FE_P - 1));
+    return _mm256_sub_epi64(x, _mm256_and_si256(above, v4_p()));
 }
 
 INLINE v4 v4_add(v4 a, v4 b)
@@ -64,7 +57,8 @@ INLINE v4 v4_add(v4 a, v4 b)
 INLINE v4 v4_sub(v4 a, v4 b)
 {
     v4 d = _mm256_sub_epi64(a, b);
-    return v4_choose(d, _mm256_add_epi64(d, v4_p()), d);
+    v4 below = _mm256_cmpgt_epi64(b, a);
+    return _mm256_add_epi64(d, _mm256_and_si256(below, v4_p()));
 }
 
 /* Any 64-bit x to at most p + 7. */

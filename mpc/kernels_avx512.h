@@ -84,43 +84,49 @@ INLINE v8 v8_reduce(v8 x)
 /* --- sums of products ---------------------------------------------------------------------------
  *
  * a = a0 + 2^52 a1 with a1 < 2^9, and b likewise: a*b = lo(a0 b0) + 2^52 (hi(a0 b0) + lo(a0 b1) +
- * lo(a1 b0)) + 2^104 (hi(a0 b1) + hi(a1 b0) + lo(a1 b1)). One product adds less than 3 * 2^52 to a
- * digit: 1,024 products stay below 2^64. */
+ * lo(a1 b0)) + 2^104 (hi(a0 b1) + hi(a1 b0) + lo(a1 b1)). Each of the seven has a sum of its own,
+ * so that no IFMA waits for another of the same product. 1,024 results stay below 2^62. */
 #define V8_SUM_PRODUCTS 1024u
 
 typedef struct v8_sum {
-    v8 d0, d1, d2; /* weights 1, 2^52, 2^104 */
+    v8 d0, d1[3], d2[3]; /* weights 1, 2^52, 2^104 */
 } v8_sum;
 
 INLINE v8_sum v8_sum_zero(void)
 {
     v8 z = _mm512_setzero_si512();
-    return (v8_sum){z, z, z};
+    return (v8_sum){z, {z, z, z}, {z, z, z}};
 }
 
 /* s + a*b; a1, b1 are a, b shifted right by 52. */
 INLINE v8_sum v8_sum_add(v8_sum s, v8 a, v8 a1, v8 b, v8 b1)
 {
     s.d0 = _mm512_madd52lo_epu64(s.d0, a, b);
-    s.d1 = _mm512_madd52hi_epu64(s.d1, a, b);
-    s.d2 = _mm512_madd52hi_epu64(s.d2, a, b1);
-    s.d1 = _mm512_madd52lo_epu64(s.d1, a, b1);
-    s.d2 = _mm512_madd52hi_epu64(s.d2, a1, b);
-    s.d1 = _mm512_madd52lo_epu64(s.d1, a1, b);
-    s.d2 = _mm512_madd52lo_epu64(s.d2, a1, b1);
+    s.d1[0] = _mm512_madd52hi_epu64(s.d1[0], a, b);
+    s.d1[1] = _mm512_madd52lo_epu64(s.d1[1], a, b1);
+    s.d1[2] = _mm512_madd52lo_epu64(s.d1[2], a1, b);
+    s.d2[0] = _mm512_madd52hi_epu64(s.d2[0], a, b1);
+    s.d2[1] = _mm512_madd52hi_epu64(s.d2[1], a1, b);
+    s.d2[2] = _mm512_madd52lo_epu64(s.d2[2], a1, b1);
     return s;
 }
 
+INLINE v8 v8_sum_of_3(const v8 d[3]) /* below 3 * 2^62 */
+{
+    return _mm512_add_epi64(_mm512_add_epi64(d[0], d[1]), d[2]);
+}
+
 /* 2^61 = 1: 2^52 d1 = 2^52 (low 9 bits) + (d1 >> 9), 2^104 d2 = 2^43 d2 = 2^43 (low 18 bits) +
- * (d2 >> 18). Each term is below 2^61, and they are 6: the sum is below 2^64. */
+ * (d2 >> 18). Each term is at most 2^61 + 2, and they are 5: the sum is below 2^64. */
 INLINE v8 v8_sum_reduce(v8_sum s)
 {
-    v8 x = v8_fold(s.d0);
-    v8 y = _mm512_slli_epi64(_mm512_and_si512(s.d1, v8_set(0x1ff)), 52);
-    v8 z = _mm512_slli_epi64(_mm512_and_si512(s.d2, v8_set(0x3ffff)), 43);
-    y = _mm512_add_epi64(y, _mm512_srli_epi64(s.d1, 9));
-    z = _mm512_add_epi64(z, _mm512_srli_epi64(s.d2, 18));
-    return v8_reduce(_mm512_add_epi64(_mm512_add_epi64(x, y), z));
+    v8 d1 = v8_sum_of_3(s.d1);
+    v8 d2 = v8_sum_of_3(s.d2);
+    v8 y = _mm512_slli_epi64(_mm512_and_si512(d1, v8_set(0x1ff)), 52);
+    v8 z = _mm512_slli_epi64(_mm512_and_si512(d2, v8_set(0x3ffff)), 43);
+    y = _mm512_add_epi64(y, _mm512_srli_epi64(d1, 9));
+    z = _mm512_add_epi64(z, _mm512_srli_epi64(d2, 18));
+    return v8_reduce(_mm512_add_epi64(_mm512_add_epi64(v8_fold(s.d0), y), z));
 }
 
 /* Sum of the 8 canonical lanes: below 2^64, then canonical. */

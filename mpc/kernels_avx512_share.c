@@ -13,12 +13,19 @@ typedef struct group {
     const vs_share_work *w;
     size_t at;   /* first column, relative to w->first */
     __mmask8 m;  /* lanes of the (only) vector of the last group, else 0xff */
-    bool stream; /* non-temporal where the row allows it */
+    bool stream; /* non-temporal stores: every row is aligned */
 } group;
+
+/* A prefetch never faults, so it may run past the end. */
+INLINE void prefetch(const group *g, const vs_fe *x)
+{
+    if (!g->stream) return;
+    _mm_prefetch((const char *)((uintptr_t)x + PREFETCH_ELEMENTS * sizeof *x), _MM_HINT_T0);
+}
 
 INLINE void put(const group *g, vs_fe *row, v8 v)
 {
-    if (g->stream && ((uintptr_t)row & 63) == 0) {
+    if (g->stream) {
         _mm512_stream_si512((void *)row, v);
     } else {
         v8_store(row, g->m, v);
@@ -29,7 +36,7 @@ INLINE void put(const group *g, vs_fe *row, v8 v)
  *
  * Limbs of 31 and 30 bits of secret i, or of p - secret_i (= secret_i XOR p) where its
  * coefficients are negative. A coefficient is below 2^21, so a product is below 2^52: IFMA's low
- * half is all of it. At most 32 products: sums below 2^57 and 2^56. */
+ * half is all of it. The coefficients add to less than 2^22: sums below 2^53 and 2^52. */
 
 #define LIMB_BITS 31
 
@@ -50,13 +57,14 @@ INLINE void limbs_make(const group *g, unsigned u_count, uint64_t *limbs)
     }
 }
 
-/* g + low + 2^31 high: 2^31 high = 2^31 (low 30 bits) + (high >> 30); all terms together are below
- * 2^61 + 2^57 + 2^61 + 2^26. */
-INLINE v8 limbs_reduce(v8 g, v8 low, v8 high)
+/* low + 2^31 high, where low has g in it already. IFMA's high half of high * 2^22 is high >> 30,
+ * which has weight 2^61 = 1; the low 30 bits of high have weight 2^31. All together below
+ * 2^61 + 2^53 + 2^22 + 2^61 < 3p. */
+INLINE v8 limbs_reduce(v8 low, v8 high)
 {
-    v8 x = _mm512_slli_epi64(_mm512_and_si512(high, v8_set((1u << 30) - 1)), LIMB_BITS);
-    x = _mm512_add_epi64(x, _mm512_srli_epi64(high, 61 - LIMB_BITS));
-    return v8_reduce(_mm512_add_epi64(_mm512_add_epi64(g, low), x));
+    v8 x = _mm512_and_si512(_mm512_slli_epi64(high, LIMB_BITS), v8_p());
+    low = _mm512_madd52hi_epu64(low, high, v8_set(UINT64_C(1) << 22));
+    return v8_reduce_once(v8_reduce_once(_mm512_add_epi64(low, x)));
 }
 
 /* Share r+1+row from its g. */
@@ -64,9 +72,13 @@ INLINE void extra_small(const group *gr, unsigned u_count, const uint64_t *limbs
                         const v8 *g, vs_fe *out)
 {
     const uint32_t k = gr->s->k;
-    const uint32_t *coef = gr->s->small + (size_t)row * k;
+    const uint64_t *coef = gr->s->small + (size_t)row * k;
     v8 low[U_MAX], high[U_MAX];
-    UNROLL for (unsigned u = 0; u < u_count; u++) low[u] = high[u] = _mm512_setzero_si512();
+    UNROLL for (unsigned u = 0; u < u_count; u++)
+    {
+        low[u] = g[u];
+        high[u] = _mm512_setzero_si512();
+    }
     for (uint32_t i = 0; i < k; i++) {
         v8 c = v8_set(coef[i]);
         const uint64_t *from = limbs + (size_t)i * u_count * 2 * V8_LANES;
@@ -78,7 +90,7 @@ INLINE void extra_small(const group *gr, unsigned u_count, const uint64_t *limbs
     }
     UNROLL for (unsigned u = 0; u < u_count; u++)
     {
-        put(gr, out + u * V8_LANES, limbs_reduce(g[u], low[u], high[u]));
+        put(gr, out + u * V8_LANES, limbs_reduce(low[u], high[u]));
     }
 }
 
@@ -115,11 +127,7 @@ INLINE void group_share(const group *gr, unsigned u_count, const uint64_t *limbs
         const vs_fe *secret = gr->w->secrets[j] + gr->w->first + gr->at;
         UNROLL for (unsigned u = 0; u < u_count; u++)
         {
-            if (gr->stream) {
-                _mm_prefetch((const char *)((uintptr_t)(secret + u * V8_LANES) +
-                                            PREFETCH_ELEMENTS * sizeof *secret),
-                             _MM_HINT_T0);
-            }
+            prefetch(gr, secret + u * V8_LANES);
             put(gr, out + u * V8_LANES, v8_add(v8_load(secret + u * V8_LANES, gr->m), g[u]));
         }
     } else if (s->is_small) {
@@ -129,13 +137,10 @@ INLINE void group_share(const group *gr, unsigned u_count, const uint64_t *limbs
     }
 }
 
-/* Backward differences as in kernels_portable.c, t <= T_MAX known to the compiler: d[i] of one
- * vector each, all in registers. */
-INLINE void group_registers(const group *gr, unsigned t, unsigned u_count)
+/* Backward differences of g at x = t as in kernels_portable.c, in registers; t is known to the
+ * compiler. */
+INLINE void differences_build(const group *gr, unsigned t, unsigned u_count, v8 (*d)[U_MAX])
 {
-    const vs_sharing *s = gr->s;
-    v8 d[T_MAX][U_MAX];
-    uint64_t *limbs = gr->w->scratch;
     UNROLL for (unsigned i = 0; i < t; i++)
     {
         const vs_fe *seed = gr->w->seeds[t - 1 - i] + gr->w->seed_first + gr->at;
@@ -148,13 +153,50 @@ INLINE void group_registers(const group *gr, unsigned t, unsigned u_count)
             UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v8_sub(d[i - 1][u], d[i][u]);
         }
     }
+}
+
+/* To the next point, for a polynomial of degree < terms. */
+INLINE void differences_step(unsigned terms, unsigned u_count, v8 (*d)[U_MAX])
+{
+    UNROLL for (unsigned i = terms - 1; i-- > 0;)
+    {
+        UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v8_add(d[i][u], d[i + 1][u]);
+    }
+}
+
+INLINE void group_registers(const group *gr, unsigned t, unsigned u_count)
+{
+    const vs_sharing *s = gr->s;
+    v8 d[T_MAX][U_MAX];
+    uint64_t *limbs = gr->w->scratch;
+    differences_build(gr, t, u_count, d);
     if (s->is_small && s->n > s->r) limbs_make(gr, u_count, limbs);
     for (uint32_t j = 0; j < s->n - s->t; j++) {
-        UNROLL for (unsigned i = t - 1; i-- > 0;)
-        {
-            UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v8_add(d[i][u], d[i + 1][u]);
-        }
+        differences_step(t, u_count, d);
         group_share(gr, u_count, limbs, j, d[0]);
+    }
+}
+
+/* k = 1: f - g is 0 at 1..t and the secret at t+1, so there all of its t+1 differences are the
+ * secret. With them added, the table goes on as that of f: additions only. */
+INLINE void group_one_secret(const group *gr, unsigned t, unsigned u_count)
+{
+    const vs_sharing *s = gr->s;
+    v8 d[T_MAX + 1][U_MAX];
+    const vs_fe *secret = gr->w->secrets[0] + gr->w->first + gr->at;
+    differences_build(gr, t, u_count, d);
+    differences_step(t, u_count, d);
+    UNROLL for (unsigned u = 0; u < u_count; u++)
+    {
+        prefetch(gr, secret + u * V8_LANES);
+        d[t][u] = v8_load(secret + u * V8_LANES, gr->m);
+        UNROLL for (unsigned i = 0; i < t; i++) d[i][u] = v8_add(d[i][u], d[t][u]);
+    }
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        if (j > 0) differences_step(t + 1, u_count, d);
+        if (gr->w->out[j] == NULL) continue;
+        vs_fe *out = gr->w->out[j] + gr->w->first + gr->at;
+        UNROLL for (unsigned u = 0; u < u_count; u++) put(gr, out + u * V8_LANES, d[0][u]);
     }
 }
 
@@ -210,41 +252,72 @@ INLINE void group_memory(const group *gr, unsigned u_count)
     }
 }
 
-INLINE void group_any(const group *gr, unsigned t, unsigned u_count)
+INLINE void group_any(const group *gr, unsigned t, bool one_secret, unsigned u_count)
 {
     if (t == 0) {
         group_memory(gr, u_count);
+    } else if (one_secret) {
+        group_one_secret(gr, t, u_count);
     } else {
         group_registers(gr, t, u_count);
     }
 }
 
 /* All columns; t = 0 stands for "more than T_MAX". */
-INLINE void share_loop(const vs_sharing *s, const vs_share_work *w, unsigned t, unsigned u_count)
+INLINE void share_loop(const vs_sharing *s, const vs_share_work *w, unsigned t, bool one_secret,
+                       unsigned u_count, bool stream)
 {
     const size_t width = (size_t)u_count * V8_LANES;
     size_t at = 0;
     for (; w->cols - at >= width; at += width) {
-        const group gr = {s, w, at, 0xff, w->to_memory};
-        group_any(&gr, t, u_count);
+        const group gr = {s, w, at, 0xff, stream};
+        group_any(&gr, t, one_secret, u_count);
     }
     for (; at < w->cols; at += V8_LANES) {
         __mmask8 m = w->cols - at < V8_LANES ? v8_first(w->cols - at) : 0xff;
         const group gr = {s, w, at, m, false};
-        group_any(&gr, t, 1);
+        group_any(&gr, t, one_secret, 1);
     }
+}
+
+INLINE void share_any(const vs_sharing *s, const vs_share_work *w, bool one_secret, bool stream)
+{
+    switch (s->t) { /* t * u_count registers hold g's differences; 8 more the sums of an extra */
+    case 1: share_loop(s, w, 1, one_secret, 4, stream); break;
+    case 2: share_loop(s, w, 2, one_secret, 4, stream); break;
+    case 3: share_loop(s, w, 3, one_secret, 4, stream); break;
+    case 4: share_loop(s, w, 4, one_secret, 4, stream); break;
+    case 5: share_loop(s, w, 5, one_secret, 2, stream); break;
+    case 6: share_loop(s, w, 6, one_secret, 2, stream); break;
+    default: share_loop(s, w, 0, one_secret, 4, stream); break;
+    }
+}
+
+INLINE void share_secrets(const vs_sharing *s, const vs_share_work *w, bool stream)
+{
+    if (s->k == 1) {
+        share_any(s, w, true, stream);
+    } else {
+        share_any(s, w, false, stream);
+    }
+}
+
+/* Non-temporal stores want whole lines. */
+static bool rows_are_aligned(const vs_sharing *s, const vs_share_work *w)
+{
+    uintptr_t bits = 0;
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        if (w->out[j] != NULL) bits |= (uintptr_t)(w->out[j] + w->first);
+    }
+    return bits % 64 == 0;
 }
 
 void vs_avx512_share(const vs_sharing *s, const vs_share_work *w)
 {
-    switch (s->t) { /* t * u_count registers hold g's differences; 8 more the sums of an extra */
-    case 1: share_loop(s, w, 1, 4); break;
-    case 2: share_loop(s, w, 2, 4); break;
-    case 3: share_loop(s, w, 3, 4); break;
-    case 4: share_loop(s, w, 4, 4); break;
-    case 5: share_loop(s, w, 5, 2); break;
-    case 6: share_loop(s, w, 6, 2); break;
-    default: share_loop(s, w, 0, 4); break;
+    if (w->to_memory && rows_are_aligned(s, w)) {
+        share_secrets(s, w, true);
+    } else {
+        share_secrets(s, w, false);
     }
 }
 

@@ -27,19 +27,21 @@ static void extra_coefficients(vs_sharing *s)
     }
 }
 
-/* The table as magnitudes below 2^VS_SMALL_COEF_BITS with the sign of the position, if it is so:
- * lambda_i(j) at consecutive integers is an integer, C(j-1, m-1) C(j-m-1, r-m) (-1)^(r-m) with
- * m = t+i. The coefficients are looked at, not believed. */
+/* The table as magnitudes with the sign of the position, if they are small enough: lambda_i(j) at
+ * consecutive integers is an integer, C(j-1, m-1) C(j-m-1, r-m) (-1)^(r-m) with m = t+i. The
+ * coefficients are looked at, not believed. */
 static bool small_coefficients(vs_sharing *s)
 {
-    if (s->k > VS_SMALL_SECRETS) return false;
     for (uint32_t row = 0; row < s->n - s->r; row++) {
+        uint64_t sum = 0;
         for (uint32_t i = 0; i < s->k; i++) {
             size_t at = (size_t)row * s->k + i;
             vs_fe c = vs_sharing_negative(s, i) ? vs_fe_neg(s->extra[at]) : s->extra[at];
             if ((c.v >> VS_SMALL_COEF_BITS) != 0) return false;
-            s->small[at] = (uint32_t)c.v;
+            s->small[at] = c.v;
+            sum += c.v;
         }
+        if ((sum >> VS_SMALL_SUM_BITS) != 0) return false;
     }
     return true;
 }
