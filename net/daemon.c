@@ -57,7 +57,8 @@ static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step
             err = step(role, now, &event, &box, diag);
             if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
         }
-        if (err == VS_OK && now >= next_tick) {
+        /* Also when the wall clock was set back: no tick may wait for the old time. */
+        if (err == VS_OK && (now >= next_tick || next_tick - now > TICK_MS)) {
             vs_event tick = {.kind = VS_EVENT_TICK};
             err = step(role, now, &tick, &box, diag);
             if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
