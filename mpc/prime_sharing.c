@@ -167,6 +167,13 @@ static uint64_t is_below(mp_limb_t *difference, const mp_limb_t *v, const vs_pri
     return mpn_sub_n(difference, v, p->p, (mp_size_t)p->limbs);
 }
 
+/* Memory for n limbs that hold secrets, or NULL; sodium_free wipes it. */
+static mp_limb_t *secret_limbs(size_t n)
+{
+    VS_ASSERT(sodium_init() >= 0); /* sodium_malloc stops the program without it */
+    return sodium_malloc(n * sizeof(mp_limb_t));
+}
+
 /* --- sharing ------------------------------------------------------------------------------------
  */
 
@@ -215,8 +222,7 @@ vs_err vs_prime_split(uint8_t *const *share, const vs_prime *p, uint32_t n, uint
     size_t n_scratch = (size_t)mpn_sec_div_r_itch(limbs + 1, limbs);
     size_t n_blocks = vs_prime_blocks(p, len);
     vs_err err = VS_OK;
-    mp_limb_t *c =
-        sodium_malloc(((size_t)t * p->limbs + p->limbs + 1 + n_scratch) * sizeof(mp_limb_t));
+    mp_limb_t *c = secret_limbs((size_t)t * p->limbs + p->limbs + 1 + n_scratch);
     if (c == NULL) err = VS_ERR_NOMEM;
     for (size_t b = 0; err == VS_OK && b < n_blocks; b++) {
         mp_limb_t *acc = c + (size_t)t * p->limbs;
@@ -292,7 +298,7 @@ vs_err vs_prime_combine(uint8_t *secret, size_t len, const vs_prime *p, uint32_t
     if (len != 0) memset(secret, 0, len);
     /* The sum of t products of 2 limbs(p) limbs needs one limb more. */
     size_t total = (size_t)t * p->limbs + p->limbs + wide + wide + 1 + n_scratch;
-    mp_limb_t *weight = sodium_malloc(total * sizeof(mp_limb_t));
+    mp_limb_t *weight = secret_limbs(total);
     if (weight == NULL) return VS_ERR_NOMEM;
     mp_limb_t *element = weight + (size_t)t * p->limbs;
     mp_limb_t *product = element + p->limbs;
