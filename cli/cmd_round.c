@@ -13,7 +13,7 @@
 #include "fl/npy.h"
 #include "net/call_result.h"
 
-enum { PATH_BYTES = 4096, CALL_TIMEOUT_MS = 15000, POLL_MS = 200 };
+enum { PATH_BYTES = 4096, CALL_TIMEOUT_MS = 15000, POLL_MS = 200, AWAY_MS = 15000 };
 
 /* Who asks, loaded from --federation, --key and (for a client's key) the enrolment beside it. */
 typedef struct asker {
@@ -99,18 +99,36 @@ static int print_opened(const vs_args *args, const vsw_RoundInfo *info, uint32_t
     return VS_EXIT_OK;
 }
 
-/* The request is taken; the round opens when the shareholders have handed in their keys. */
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The request is taken; the round opens when the shareholders have handed in their keys. It is
+ * asked for by its number: the newest round would be the one before it once the aggregator gave up.
+ * The aggregator has the request on disk, so one that is away for a moment is waited for. */
 static vs_err wait_open(const asker *a, uint64_t round, vsw_RoundInfo *info, vs_diag *diag)
 {
+    uint64_t heard_ms = monotonic_ms();
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
     for (;;) {
-        vs_err err = vs_call_round_info(&a->caller, 0, info, NULL, NULL, diag);
-        if (err != VS_OK) return err;
+        vs_err err = vs_call_round_info(&a->caller, round, info, NULL, NULL, diag);
+        uint64_t now_ms = monotonic_ms();
+        if (err == VS_OK) {
+            heard_ms = now_ms;
+        } else if (err == VS_ERR_STATE || now_ms - heard_ms >= AWAY_MS) {
+            return err;
+        } else {
+            (void)nanosleep(&pause, NULL);
+            continue;
+        }
         if (info->phase == vsw_Phase_IDLE || info->phase == vsw_Phase_ABORTED) {
             return vs_fail(diag, VS_ERR_STATE, "the round could not be opened: %s",
                            info->detail[0] == '\0' ? "the aggregator gave up" : info->detail);
         }
-        if (info->round == round && info->phase > vsw_Phase_OPENING) return VS_OK;
+        if (info->phase > vsw_Phase_OPENING) return VS_OK;
         (void)nanosleep(&pause, NULL);
     }
 }
@@ -173,13 +191,6 @@ static int run_status(const vs_args *args)
     vs_err err = asker_load(&a, args, false, &diag);
     if (err == VS_OK) err = which_round(&a, args, &info, &diag);
     return finish(&a, err, &diag, err == VS_OK ? print_info(args, &info) : 0);
-}
-
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Until the round is final or aborted; an aggregator that is away for a while is waited for. */

@@ -257,6 +257,8 @@ vs_err vs_ag_publish_advance(ag_t *ag, bool *moved)
 typedef struct key_list {
     vs_buf text; /* keys, each with its zero byte */
     size_t n;
+    const char *manifest; /* how the keys of manifests begin */
+    uint32_t n_manifests;
 } key_list;
 
 static vs_err list_key(void *ctx, const char *key, const uint8_t *value, size_t len)
@@ -266,22 +268,51 @@ static vs_err list_key(void *ctx, const char *key, const uint8_t *value, size_t 
     (void)len;
     vs_buf_bytes(&list->text, key, strlen(key) + 1);
     list->n++;
+    if (strncmp(key, list->manifest, strlen(list->manifest)) == 0) list->n_manifests++;
     return vs_buf_check(&list->text);
+}
+
+/* Where the number of clients of a round without a set is kept: its log does not tell. */
+static void submitted_key(char out[VS_STORE_NAME_MAX + 1], uint64_t round)
+{
+    (void)snprintf(out, VS_STORE_NAME_MAX + 1, "submitted/%08llu", (unsigned long long)round);
+}
+
+vs_err vs_ag_submitted(ag_t *ag, uint64_t round, uint32_t *count)
+{
+    char key[VS_STORE_NAME_MAX + 1];
+    vs_buf value = {0};
+    bool found;
+    *count = 0;
+    submitted_key(key, round);
+    vs_err err = vs_ag_get(ag, key, &value, &found);
+    if (err == VS_OK && found && value.len == 4) *count = vs_load_le32(value.p);
+    vs_buf_free(&value);
+    return err;
 }
 
 static vs_err drop_keys(ag_t *ag, uint64_t round)
 {
-    char prefix[VS_STORE_NAME_MAX + 1];
-    key_list list = {0};
+    char prefix[VS_STORE_NAME_MAX + 1], manifest[VS_STORE_NAME_MAX + 1];
+    char submitted[VS_STORE_NAME_MAX + 1];
+    uint8_t count[4];
+    key_list list = {.manifest = manifest};
     vs_store_item *items = NULL;
     vs_ag_key(prefix, round, "");
+    vs_ag_key(manifest, round, "manifest/");
+    submitted_key(submitted, round);
     vs_err err = ag->store.ops->scan(ag->store.ctx, prefix, list_key, &list, ag->diag);
     if (err == VS_OK && list.n > 0) {
-        items = calloc(list.n, sizeof *items);
+        items = calloc(list.n + 1, sizeof *items);
         if (items == NULL) err = VS_ERR_NOMEM;
         const char *key = (const char *)list.text.p;
         for (size_t i = 0; err == VS_OK && i < list.n; i++, key += strlen(key) + 1) {
             items[i].key = key;
+        }
+        if (list.n_manifests > 0 && items != NULL) {
+            vs_store_le32(count, list.n_manifests);
+            items[list.n++] =
+                (vs_store_item){.key = submitted, .value = count, .len = sizeof count};
         }
         if (err == VS_OK) err = ag->store.ops->put(ag->store.ctx, items, list.n, ag->diag);
     }

@@ -299,6 +299,9 @@ VS_MUST_CHECK vs_err vs_ag_finish(ag_t *ag);
 VS_MUST_CHECK vs_err vs_ag_publish_advance(ag_t *ag, bool *moved);
 /* Forget what the store keeps of a finished round: keys, sum shares, secret. */
 VS_MUST_CHECK vs_err vs_ag_clean(ag_t *ag, uint64_t round);
+/* How many clients had submitted to a finished round, for one that ended before its set (the log
+ * does not tell); 0 where nothing is known. */
+VS_MUST_CHECK vs_err vs_ag_submitted(ag_t *ag, uint64_t round, uint32_t *count);
 
 /* --- aggregator_serve.c, aggregator_blob.c: requests ------------------------------------------ */
 

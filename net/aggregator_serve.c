@@ -97,6 +97,8 @@ static vs_err info_from_log(ag_t *ag, vsw_RoundInfo *info)
         err = vs_ag_read_entry(ag, index, entry, NULL);
         info->clients_included = entry->u.set.count;
         info->clients_submitted = entry->u.set.count + entry->u.set.rejected_count;
+    } else if (err == VS_OK) {
+        err = vs_ag_submitted(ag, info->round, &info->clients_submitted);
     }
     while (vs_ag_find(ag, info->round, VS_ENTRY_ANSWER, info->shareholders_answered, &index)) {
         info->shareholders_answered++;

@@ -238,6 +238,10 @@ def case_below_the_threshold_it_aborts():
         fed.kill("s3")
         done = fed.wait(r, status=1)
         expect("abort" in done.all and "few" in done.all, done.all)
+        expect("3 submitted" in done.out, done.out)
+        # and a round that cannot even open says so, though there was one before it
+        fed.refused("round", "open", "--federation", "federation.json", "--key", "admin.key", "--dim", "100",
+                    says=("round 2 was not opened", "3 of 5"))
         fed.refused("round", "result", "--federation", "federation.json", "--key", "admin.key", "--round", str(r),
                     "--out", "mean.npy")
         expect(not os.path.exists(os.path.join(fed.folder, "mean.npy")), "a mean was written")

@@ -251,6 +251,21 @@ Test(aggregator_serve, counts_a_manifest_once_and_survives_a_restart_with_it)
     vs_world_free(w);
 }
 
+Test(aggregator_serve, knows_how_many_had_submitted_to_a_round_that_ended_before_its_set)
+{
+    vs_world *w = world_with_manifest(12);
+    cr_assert_eq(vs_world_end(w, VS_OPERATION_CANCEL, 1), vsw_Code_OK);
+    cr_assert(vs_world_run_to(w, vsw_Phase_ABORTED, 10000));
+    cr_expect_eq(vs_world_info(w, 1).clients_submitted, 1);
+    vs_world_restart(w);
+    cr_expect_eq(vs_world_info(w, 1).clients_submitted, 1);
+    cr_assert_eq(vs_world_open(w, 2, 0), vsw_Code_OK);
+    cr_assert(vs_world_run_to(w, vsw_Phase_COLLECT, 10000));
+    cr_expect_eq(vs_world_info(w, 1).clients_submitted, 1);
+    cr_expect_eq(vs_world_info(w, 2).clients_submitted, 0);
+    vs_world_free(w);
+}
+
 /* One bit anywhere: refused. */
 Test(aggregator_serve, refuses_a_manifest_with_any_byte_changed)
 {
