@@ -561,7 +561,8 @@ static bool awaits_replies(vs_edge *edge)
     return awaits;
 }
 
-static bool is_connected(vs_edge *edge)
+/* nng holds something that nng_close would wait for. */
+static bool is_held(vs_edge *edge)
 {
     int socket[VS_PEERS_MAX + 1];
     uint32_t n = 0;
@@ -569,7 +570,7 @@ static bool is_connected(vs_edge *edge)
     for (uint32_t i = 0; i < VS_PEERS_MAX; i++) {
         if (edge->peers[i] != NULL) socket[n++] = nng_socket_id(edge->peers[i]->socket);
     }
-    return vs_stats_connections(socket, n) > 0;
+    return vs_stats_held(socket, n) > 0;
 }
 
 static void wait_while(bool (*holds)(vs_edge *), vs_edge *edge, int ms)
@@ -601,8 +602,8 @@ static void quieten(vs_edge *edge)
  *
  * nng 1.5.2 loses a connection's receive that is restarted by arriving bytes at the very moment
  * when the connection is closed, and then waits for it for ever (its issue 1813). So we close when
- * it is quiet, and look whether the connections are gone before we call nng_close, which would wait
- * for them without end. */
+ * it is quiet, and look whether everything is gone before we call nng_close, which would wait for
+ * it without end. */
 static bool stop_everything(vs_edge *edge)
 {
     quieten(edge);
@@ -612,8 +613,8 @@ static bool stop_everything(vs_edge *edge)
         if (p != NULL) (void)nng_dialer_close(p->dialer);
     }
     if (edge->listens) (void)nng_listener_close(edge->listener);
-    wait_while(is_connected, edge, CLOSE_MS);
-    if (is_connected(edge)) return false;
+    wait_while(is_held, edge, CLOSE_MS);
+    if (is_held(edge)) return false;
     if (edge->listens) (void)nng_close(edge->socket);
     for (uint32_t i = 0; i < VS_PEERS_MAX; i++) {
         if (edge->peers[i] != NULL) (void)nng_close(edge->peers[i]->socket);

@@ -44,16 +44,24 @@ bool vs_stats_dials(vs_dials *out, const int *dialer, uint32_t n)
     return true;
 }
 
-uint64_t vs_stats_connections(const int *socket, uint32_t n)
+static bool is_one_of(uint64_t id, const int *socket, uint32_t n)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < n; i++) found |= id == (uint64_t)socket[i];
+    return found;
+}
+
+uint64_t vs_stats_held(const int *socket, uint32_t n)
 {
     nng_stat *root;
     uint64_t held = 0;
     if (nng_stats_get(&root) != 0) return 0;
     for (nng_stat *s = nng_stat_child(root); s != NULL; s = nng_stat_next(s)) {
-        if (strcmp(nng_stat_name(s), "socket") != 0) continue;
-        uint64_t id = value(s, "id");
-        for (uint32_t i = 0; i < n; i++) {
-            if (id == (uint64_t)socket[i]) held += value(s, "pipes");
+        const char *kind = nng_stat_name(s);
+        bool is_end = strcmp(kind, "dialer") == 0 || strcmp(kind, "listener") == 0;
+        if (is_end && is_one_of(value(s, "socket"), socket, n)) held++;
+        if (strcmp(kind, "socket") == 0 && is_one_of(value(s, "id"), socket, n)) {
+            held += value(s, "pipes");
         }
     }
     nng_stats_free(root);

@@ -414,7 +414,7 @@ Test(edge, late_and_double_replies_are_dropped)
 
 Test(edge, is_freed_while_requests_are_under_way)
 {
-    for (uint32_t turn = 0; turn < 20; turn++) {
+    for (uint32_t turn = 0; turn < 8; turn++) {
         char address[64];
         tcp_address(address, vs_test_free_port());
         server *s = server_new(address, 4);
