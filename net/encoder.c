@@ -11,8 +11,10 @@
 #include "mpc/sharing.h"
 
 #define BLOCK_COLUMNS VS_CHUNK_ELEMENTS /* 8192: one chunk of a share vector */
-#define STAGE_COORDS 16384u             /* coordinates quantised and packed at a time */
-#define DIGITS_MAX 64u                  /* weight digits: at most 49, one bit each */
+/* Between rows: 9 more cache lines, or all rows would compete for the same sets of the caches. */
+#define ROW_STRIDE (BLOCK_COLUMNS + 72u)
+#define STAGE_COORDS 16384u /* coordinates quantised and packed at a time */
+#define DIGITS_MAX 64u      /* weight digits: at most 49, one bit each */
 
 struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     uint8_t seed[32];
@@ -111,10 +113,11 @@ static vs_err allocate(vs_encoder *enc)
     enc->stage_cap = enc->stage_columns * per_column;
     size_t n_rows = (size_t)enc->committee.n + enc->committee.k;
     uint32_t columns = enc->layout.columns + VS_MASK_COLUMNS;
-    enc->rows = calloc(n_rows * BLOCK_COLUMNS, sizeof *enc->rows);
+    enc->rows = aligned_alloc(64, n_rows * ROW_STRIDE * sizeof *enc->rows); /* whole lines */
     enc->coords = calloc(enc->stage_cap, sizeof *enc->coords);
     enc->words = calloc(enc->stage_cap, sizeof *enc->words);
     if (enc->rows == NULL || enc->coords == NULL || enc->words == NULL) return VS_ERR_NOMEM;
+    memset(enc->rows, 0, n_rows * ROW_STRIDE * sizeof *enc->rows);
     VS_ASSERT(columns <= VS_COLUMNS_MAX);
     return VS_OK;
 }
@@ -175,7 +178,7 @@ void vs_encoder_free(vs_encoder *enc)
     vs_prg_free(enc->rounding);
     vs_prg_free(enc->mask);
     for (uint32_t j = 0; j < enc->committee.t; j++) vs_prg_free(enc->share_prg[j]);
-    free_secret(enc->rows, n_rows * BLOCK_COLUMNS * sizeof *enc->rows);
+    free_secret(enc->rows, n_rows * ROW_STRIDE * sizeof *enc->rows);
     free_secret(enc->coords, enc->stage_cap * sizeof *enc->coords);
     free_secret(enc->words, enc->stage_cap * sizeof *enc->words);
     sodium_free(enc); /* wipes */
@@ -207,7 +210,7 @@ static size_t quantise(vs_encoder *enc, uint32_t *out, uint64_t first, size_t co
 
 static vs_fe *row(const vs_encoder *enc, uint32_t i)
 {
-    return enc->rows + (size_t)i * BLOCK_COLUMNS;
+    return enc->rows + (size_t)i * ROW_STRIDE;
 }
 
 /* Secrets of data columns first .. first+count-1 to position `at` of the secret rows. */
@@ -243,22 +246,25 @@ static void fill_mask(vs_encoder *enc, uint32_t first, uint32_t count, uint32_t 
     sodium_memzero(secrets, sizeof secrets);
 }
 
-static void share(vs_encoder *enc, uint32_t first, uint32_t count)
+static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count)
 {
     const vs_committee *c = &enc->committee;
-    const vs_fe *secrets[VS_SHAREHOLDERS_MAX], *seeds[VS_SHAREHOLDERS_MAX];
-    vs_fe *out[VS_SHAREHOLDERS_MAX];
+    const vs_fe *secrets[VS_SHAREHOLDERS_MAX];
+    vs_fe *seeds[VS_SHAREHOLDERS_MAX], *out[VS_SHAREHOLDERS_MAX];
     for (uint32_t i = 0; i < c->k; i++) secrets[i] = row(enc, c->n + i);
-    for (uint32_t j = 0; j < c->t; j++) {
-        vs_prg_fill(enc->share_prg[j], row(enc, j), first, count);
-        seeds[j] = row(enc, j);
-    }
+    for (uint32_t j = 0; j < c->t; j++) seeds[j] = row(enc, j);
     /* Rows 1..r are needed for W whoever is listed. */
     for (uint32_t j = c->t; j < c->n; j++) {
         bool needed = enc->listed[j] || j < vs_committee_r(c);
         out[j - c->t] = needed ? row(enc, j) : NULL;
     }
-    vs_share_columns(enc->sharing, out, secrets, seeds, count);
+    const vs_share_job job = {.out = out,
+                              .secrets = secrets,
+                              .streams = enc->share_prg,
+                              .seed_out = seeds,
+                              .first = first,
+                              .cols = count};
+    return vs_share_stream(enc->sharing, &job);
 }
 
 vs_err vs_encoder_block(vs_encoder *enc, uint32_t b)
@@ -276,9 +282,9 @@ vs_err vs_encoder_block(vs_encoder *enc, uint32_t b)
     }
     if (b == enc->n_counted) enc->n_counted++;
     if (data < count) fill_mask(enc, first + data - enc->layout.columns, count - data, data);
-    share(enc, first, count);
-    enc->block_columns = count;
-    return VS_OK;
+    vs_err err = share(enc, first, count);
+    if (err == VS_OK) enc->block_columns = count;
+    return err;
 }
 
 const vs_fe *vs_encoder_share(const vs_encoder *enc, uint32_t j, size_t *n)
