@@ -31,6 +31,10 @@ static inline void aes_key_expand(vs_aes_key *key, const uint8_t seed[VS_SEED_BY
 {
     __m128i a = _mm_loadu_si128((const __m128i *)(const void *)seed);
     __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(seed + 16));
+#ifdef VS_CTIME_MSAN /* does not know AESKEYGENASSIST, which takes no branch */
+    VS_CT_PUBLIC(&a, sizeof a);
+    VS_CT_PUBLIC(&b, sizeof b);
+#endif
     aes_key_put(key, 0, a);
     aes_key_put(key, 1, b);
 #define AES_KEY_PAIR(round, rcon)                                                                  \
@@ -46,6 +50,9 @@ static inline void aes_key_expand(vs_aes_key *key, const uint8_t seed[VS_SEED_BY
     AES_KEY_PAIR(12, 0x20);
 #undef AES_KEY_PAIR
     aes_key_put(key, 14, AES_KEY_EVEN(a, b, 0x40));
+#ifdef VS_CTIME_MSAN
+    VS_CT_SECRET(key, sizeof *key);
+#endif
 }
 
 #endif /* VS_MPC_KERNELS_AES_KEY_H */

@@ -1,8 +1,8 @@
 /* Sharing fused with the expansion of the seed shares; the interface is in sharing.h.
  *
- * A PRG tile (1,024 columns) is drawn piece by piece, each piece used while it is in L1. If in
- * the end a value of the tile was p (once in 2^51 tiles), the whole tile is done again from
- * redrawn elements: its columns are written twice, the second time right. */
+ * A PRG tile (1,024 columns) is drawn piece by piece, each piece used while it is in L1. If a
+ * value turns out to be p (in one of 2^51 tiles), the whole tile is done again from redrawn
+ * elements: the columns before that value are written twice, the second time right. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +72,17 @@ static void share_part(const stream_work *sw, size_t at, size_t cols)
     sw->kernels->finish();
 }
 
+/* A whole tile from redrawn elements. */
+static void share_redrawn(const stream_work *sw, uint64_t *lane, size_t at)
+{
+    const size_t stride = VS_PRG_TILE + ROW_PAD;
+    uint64_t tile = (sw->job->first + at) / VS_PRG_TILE;
+    for (uint32_t j = 0; j < sw->s->t; j++) {
+        vs_prg_draw_tile(sw->job->streams[j], seed_row(sw, lane, j, stride), (uint32_t)tile);
+    }
+    share_rows(sw, lane, stride, at, VS_PRG_TILE);
+}
+
 /* A whole tile. */
 static void share_tile(void *ctx, size_t item, uint32_t thread)
 {
@@ -79,25 +90,17 @@ static void share_tile(void *ctx, size_t item, uint32_t thread)
     uint64_t *lane = lane_of(sw, thread);
     uint64_t hits = 0;
     size_t at = sw->start + item * VS_PRG_TILE;
-    uint64_t first = sw->job->first + at;
     size_t piece = vs_prg_is_native(sw->job->streams[0]) ? PIECE_COLUMNS : VS_PRG_TILE;
     size_t stride = piece + ROW_PAD;
-    for (size_t c = 0; c < VS_PRG_TILE; c += piece) {
+    for (size_t c = 0; c < VS_PRG_TILE && hits == 0; c += piece) {
         for (uint32_t j = 0; j < sw->s->t; j++) {
-            hits |=
-                vs_prg_draw(sw->job->streams[j], seed_row(sw, lane, j, stride), first + c, piece);
+            hits |= vs_prg_draw(sw->job->streams[j], seed_row(sw, lane, j, stride),
+                                sw->job->first + at + c, piece);
         }
-        share_rows(sw, lane, stride, at + c, piece);
+        VS_CT_PUBLIC(&hits, sizeof hits); /* says nothing about the values that are kept */
+        if (hits == 0) share_rows(sw, lane, stride, at + c, piece);
     }
-    VS_CT_PUBLIC(&hits, sizeof hits); /* says nothing about the values that are kept */
-    if (hits != 0) {
-        stride = VS_PRG_TILE + ROW_PAD;
-        for (uint32_t j = 0; j < sw->s->t; j++) {
-            vs_prg_draw_tile(sw->job->streams[j], seed_row(sw, lane, j, stride),
-                             (uint32_t)(first / VS_PRG_TILE));
-        }
-        share_rows(sw, lane, stride, at, VS_PRG_TILE);
-    }
+    if (hits != 0) share_redrawn(sw, lane, at);
     sw->kernels->finish();
 }
 

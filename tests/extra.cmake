@@ -25,3 +25,16 @@ if(VS_PYTHON AND TARGET veilsum)
   set_tests_properties(vectors.files vectors.program vectors.check vectors.tamper vectors.committed
     PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "LeakSanitizer;runtime error:")
 endif()
+
+# What is built on the kernels, once more on each instruction set below the machine's best.
+foreach(isa portable avx2)
+  foreach(name sharing share_stream proof pack prg field locate)
+    if(TARGET test_mpc_${name})
+      add_test(NAME mpc.${name}.${isa} COMMAND test_mpc_${name})
+      set_tests_properties(mpc.${name}.${isa} PROPERTIES TIMEOUT 600
+        FAIL_REGULAR_EXPRESSION "LeakSanitizer;runtime error:"
+        SKIP_REGULAR_EXPRESSION "SKIPPED:;VEILSUM_ISA=${isa} cannot run here"
+        ENVIRONMENT "OPENBLAS_NUM_THREADS=1;VEILSUM_ISA=${isa}")
+    endif()
+  endforeach()
+endforeach()
