@@ -31,7 +31,8 @@ void vs_bench_seed(uint8_t seed[VS_SEED_BYTES], uint8_t salt);
  * read, changed and written in place with a second row read beside it. */
 uint64_t vs_bench_read(const vs_fe *row, size_t cols);
 void vs_bench_write(vs_fe *row, size_t cols);
-void vs_bench_write_past(vs_fe *row, size_t cols);
+void vs_bench_write_past(vs_fe *row, size_t cols); /* vs_bench_fence after the last one */
+void vs_bench_fence(void);
 void vs_bench_change(vs_fe *row, const vs_fe *other, size_t cols);
 
 #endif /* VS_BENCH_MEMORY_H */

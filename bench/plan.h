@@ -15,6 +15,7 @@ typedef enum vs_bench_slot {
     VS_BENCH_READ,       /* floor: its input read */
     VS_BENCH_WRITE,      /* floor: its output written, ordinary stores */
     VS_BENCH_WRITE_PAST, /* the same, non-temporal stores */
+    VS_BENCH_MOVE,       /* both at once, a tile of every row at a time */
     VS_BENCH_CHANGE,     /* floor: read and changed in place */
     VS_BENCH_GMP,
     VS_BENCH_FLINT,
@@ -50,6 +51,7 @@ void vs_bench_prg_run(void *prg);
 /* Floors over whole rows. */
 typedef struct vs_bench_floor {
     vs_bench_rows *rows;
+    vs_bench_rows *in;  /* move: read beside rows */
     const vs_fe *other; /* change: the second row */
     vs_pool *pool;
     uint64_t sink; /* keeps reads alive */
@@ -58,7 +60,8 @@ void vs_bench_floor_read(void *floor);
 void vs_bench_floor_write(void *floor);
 void vs_bench_floor_write_past(void *floor);
 void vs_bench_floor_change(void *floor);
-/* Read in, write out: fills the three slots of the plan. */
+void vs_bench_floor_move(void *floor);
+/* Read in, write out: fills the slots of the plan. */
 void vs_bench_floor_plan(vs_bench_plan *plan, vs_bench_floor *in, vs_bench_floor *out,
                          double elements);
 

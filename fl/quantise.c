@@ -3,6 +3,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "fl/quantise_loops.h"
+
 static uint64_t levels_of(uint32_t bits)
 {
     return (UINT64_C(1) << bits) - 1;
@@ -35,33 +37,15 @@ vs_err vs_quantiser_check(const vs_quantiser *q, vs_diag *diag)
     return VS_OK;
 }
 
-/* Largest |x|, and whether any x is NaN or infinite; reads every coordinate either way. */
-static double largest(bool *finite, const double *x, size_t len)
-{
-    double max = 0.0;
-    unsigned bad = 0;
-    for (size_t i = 0; i < len; i++) {
-        double a = fabs(x[i]);
-        bad |= !(a <= DBL_MAX);
-        max = a > max ? a : max;
-    }
-    *finite = bad == 0;
-    return max;
-}
-
 /* L2 norm, scaled by a power of two first so that no square over- or underflows. */
 static double norm_of(const double *x, size_t len, double max)
 {
     int exponent;
-    double sum = 0.0;
     if (max == 0.0) return 0.0;
     (void)frexp(max, &exponent);
     if (exponent < -1000) exponent = -1000; /* 2^-exponent stays finite */
     double scale = ldexp(1.0, -exponent);
-    for (size_t i = 0; i < len; i++) {
-        double y = x[i] * scale;
-        sum += y * y;
-    }
+    double sum = vs_quantise_loops_get()->squares(x, len, scale);
     double norm = ldexp(sqrt(sum), exponent);
     return norm < DBL_MAX ? norm : DBL_MAX;
 }
@@ -88,9 +72,9 @@ vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const dou
         return vs_fail(diag, VS_ERR_LIMIT, "the weight is above max_weight = %llu",
                        (unsigned long long)q->max_weight);
     }
-    bool finite;
-    double max = largest(&finite, delta, len);
-    if (!finite) return name_non_finite(delta, len, diag); /* a verdict may show in the time */
+    uint64_t bad;
+    double max = vs_quantise_loops_get()->largest(&bad, delta, len);
+    if (bad != 0) return name_non_finite(delta, len, diag); /* a verdict may show in the time */
 
     double norm = norm_of(delta, len, max);
     bool clipped = (q->clip_norm > 0.0) & (norm > q->clip_norm);
@@ -107,23 +91,13 @@ size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale
     VS_ASSERT(q != NULL && scale != NULL && q->bits >= 1 && q->bits <= VS_QUANTISE_BITS_MAX);
     VS_ASSERT((out != NULL && delta != NULL) || count == 0);
     VS_ASSERT(rnd != NULL || !q->stochastic_rounding || count == 0);
-    const double range = q->clipping_range;
-    const double width = 2.0 * range;
-    const int64_t levels = (int64_t)levels_of(q->bits);
-    const bool stochastic = q->stochastic_rounding; /* public */
-    size_t n_clipped = 0;
-    for (size_t i = 0; i < count; i++) {
-        double x = delta[i] * scale->factor;
-        double u = stochastic ? (double)(int64_t)(rnd[i] >> 11) * 0x1p-53 : 0.5;
-        n_clipped += (size_t)((x > range) | (x < -range));
-        x = x > range ? range : x;
-        x = x < -range ? -range : x;
-        /* (x + R)/s with s = 2R/levels; in this order -R gives 0 and +R gives levels exactly. */
-        double y = (x + range) / width * (double)levels;
-        int64_t v = (int64_t)(y + u);                 /* floor: y + u >= 0 */
-        out[i] = (uint32_t)(v > levels ? levels : v); /* levels + u may round up */
-    }
-    return n_clipped;
+    const double levels = (double)levels_of(q->bits);
+    const vs_quantise_numbers numbers = {.factor = scale->factor,
+                                         .range = q->clipping_range,
+                                         .levels = levels,
+                                         .scale = levels / (2.0 * q->clipping_range),
+                                         .stochastic = q->stochastic_rounding};
+    return vs_quantise_loops_get()->quantise(out, &numbers, delta, rnd, count);
 }
 
 void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits)

@@ -11,10 +11,8 @@
 #include "mpc/sharing.h"
 
 #define BLOCK_COLUMNS VS_CHUNK_ELEMENTS /* 8192: one chunk of a share vector */
-/* Between rows: 9 more cache lines, or all rows would compete for the same sets of the caches. */
-#define ROW_STRIDE (BLOCK_COLUMNS + 72u)
-#define STAGE_COORDS 16384u /* coordinates quantised and packed at a time */
-#define DIGITS_MAX 64u      /* weight digits: at most 49, one bit each */
+#define STAGE_COORDS 1024u              /* coordinates quantised and packed at a time, in L1 */
+#define DIGITS_MAX 64u                  /* weight digits: at most 49, one bit each */
 
 struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     uint8_t seed[32];
@@ -113,11 +111,10 @@ static vs_err allocate(vs_encoder *enc)
     enc->stage_cap = enc->stage_columns * per_column;
     size_t n_rows = (size_t)enc->committee.n + enc->committee.k;
     uint32_t columns = enc->layout.columns + VS_MASK_COLUMNS;
-    enc->rows = aligned_alloc(64, n_rows * ROW_STRIDE * sizeof *enc->rows); /* whole lines */
+    enc->rows = calloc(n_rows * BLOCK_COLUMNS, sizeof *enc->rows);
     enc->coords = calloc(enc->stage_cap, sizeof *enc->coords);
     enc->words = calloc(enc->stage_cap, sizeof *enc->words);
     if (enc->rows == NULL || enc->coords == NULL || enc->words == NULL) return VS_ERR_NOMEM;
-    memset(enc->rows, 0, n_rows * ROW_STRIDE * sizeof *enc->rows);
     VS_ASSERT(columns <= VS_COLUMNS_MAX);
     return VS_OK;
 }
@@ -178,7 +175,7 @@ void vs_encoder_free(vs_encoder *enc)
     vs_prg_free(enc->rounding);
     vs_prg_free(enc->mask);
     for (uint32_t j = 0; j < enc->committee.t; j++) vs_prg_free(enc->share_prg[j]);
-    free_secret(enc->rows, n_rows * ROW_STRIDE * sizeof *enc->rows);
+    free_secret(enc->rows, n_rows * BLOCK_COLUMNS * sizeof *enc->rows);
     free_secret(enc->coords, enc->stage_cap * sizeof *enc->coords);
     free_secret(enc->words, enc->stage_cap * sizeof *enc->words);
     sodium_free(enc); /* wipes */
@@ -210,7 +207,7 @@ static size_t quantise(vs_encoder *enc, uint32_t *out, uint64_t first, size_t co
 
 static vs_fe *row(const vs_encoder *enc, uint32_t i)
 {
-    return enc->rows + (size_t)i * ROW_STRIDE;
+    return enc->rows + (size_t)i * BLOCK_COLUMNS;
 }
 
 /* Secrets of data columns first .. first+count-1 to position `at` of the secret rows. */
@@ -250,7 +247,7 @@ static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count)
 {
     const vs_committee *c = &enc->committee;
     const vs_fe *secrets[VS_SHAREHOLDERS_MAX];
-    vs_fe *seeds[VS_SHAREHOLDERS_MAX], *out[VS_SHAREHOLDERS_MAX];
+    vs_fe *out[VS_SHAREHOLDERS_MAX], *seeds[VS_SHAREHOLDERS_MAX];
     for (uint32_t i = 0; i < c->k; i++) secrets[i] = row(enc, c->n + i);
     for (uint32_t j = 0; j < c->t; j++) seeds[j] = row(enc, j);
     /* Rows 1..r are needed for W whoever is listed. */
@@ -283,7 +280,7 @@ vs_err vs_encoder_block(vs_encoder *enc, uint32_t b)
     if (b == enc->n_counted) enc->n_counted++;
     if (data < count) fill_mask(enc, first + data - enc->layout.columns, count - data, data);
     vs_err err = share(enc, first, count);
-    if (err == VS_OK) enc->block_columns = count;
+    enc->block_columns = err == VS_OK ? count : 0;
     return err;
 }
 

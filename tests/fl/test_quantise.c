@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 
 #include "fl/quantise.h"
+#include "fl/quantise_loops.h"
 #include "tests/support.h"
 
 static vs_quantiser quantiser(double range, uint32_t bits, bool stochastic)
@@ -328,4 +329,47 @@ Test(quantise, weight_with_too_few_digits_is_a_caller_bug, .signal = SIGABRT)
 {
     uint32_t digits[2];
     vs_quantise_weight(digits, 2, 65536, 8);
+}
+
+/* A restarted client may run on another machine: every instruction set gives the same bits. */
+Test(quantise, every_instruction_set_gives_the_same_bits)
+{
+    enum { LEN = 200 };
+    static const char *const names[] = {"avx2", "avx512"};
+    const vs_quantise_loops *portable = vs_quantise_loops_by_name("portable");
+    double x[LEN + 8];
+    uint64_t rnd[LEN + 8];
+    uint64_t state = 1;
+    for (size_t i = 0; i < LEN + 8; i++) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        x[i] = ((double)(state >> 11) * 0x1p-53 - 0.5) * 2.4;
+        rnd[i] = state * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    x[7] = 1.0, x[8] = -1.0, rnd[7] = UINT64_MAX, rnd[8] = UINT64_MAX;
+    for (size_t n = 0; n < 2; n++) {
+        const vs_quantise_loops *loops = vs_quantise_loops_by_name(names[n]);
+        if (loops == NULL) continue;
+        for (size_t len = 0; len <= LEN; len++) {
+            const size_t at = len % 8;
+            const vs_quantise_numbers q = {.factor = 1.0,
+                                           .range = 1.0,
+                                           .levels = (double)levels_of(1 + (uint32_t)len % 32),
+                                           .scale = (double)levels_of(1 + (uint32_t)len % 32) / 2,
+                                           .stochastic = len % 3 != 0};
+            uint32_t want[LEN] = {0}, got[LEN] = {0};
+            uint64_t bad = 1;
+            cr_assert_eq(portable->quantise(want, &q, x + at, rnd + at, len),
+                         loops->quantise(got, &q, x + at, rnd + at, len));
+            cr_assert_arr_eq(want, got, sizeof want);
+            cr_assert_eq(portable->squares(x + at, len, 0.25), loops->squares(x + at, len, 0.25));
+            cr_assert_eq(portable->largest(&bad, x + at, len), loops->largest(&bad, x + at, len));
+            cr_assert_eq(bad, 0);
+            if (len == 0) continue;
+            double saved = x[at + len / 2];
+            x[at + len / 2] = len % 2 == 0 ? NAN : -INFINITY;
+            (void)loops->largest(&bad, x + at, len);
+            cr_assert_neq(bad, 0);
+            x[at + len / 2] = saved;
+        }
+    }
 }
