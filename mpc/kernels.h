@@ -1,8 +1,9 @@
 /* mpc/kernels.h - the inner loops over secrets, one table of functions per instruction set.
  *
- * Inside mpc/ (and for the checks of bench/) only. kernels_portable.c is plain C and the oracle: every other table must give
- * the same bits. kernels.c picks the table for this machine; tests take a table by name.
- * Secret: every element, every key. Public: coefficients, counts and addresses. Constant time. */
+ * Inside mpc/ (and for the checks of bench/) only. kernels_portable.c is plain C and the oracle:
+ * every other table must give the same bits. kernels.c picks the table for this machine; tests take
+ * a table by name. Secret: every element, every key. Public: coefficients, counts and addresses.
+ * Constant time. */
 #ifndef VS_MPC_KERNELS_H
 #define VS_MPC_KERNELS_H
 
