@@ -126,6 +126,33 @@ static void say_abort(vs_diag *says, const vs_entry_abort *a)
     add_indices(says, "not voting", a->not_voting, a->n_not_voting);
 }
 
+static void say_evidence(vs_diag *says, const vs_entry_evidence *e)
+{
+    char hex[VS_HEX_CHARS(VS_H32_BYTES)];
+    vs_hex_encode(hex, e->pseudonym.b, sizeof e->pseudonym.b);
+    if (e->claim == VS_CLAIM_STATEMENT) {
+        add(says, "shareholder %u says that submission of %.16s... in round %llu was not right",
+            (unsigned)e->index, hex, (unsigned long long)e->about);
+        return;
+    }
+    add(says, "%s by the %s", vs_claim_name(e->claim), vs_party_name(e->party));
+    if (e->party == VS_PARTY_SHAREHOLDER) add(says, " %u", (unsigned)e->index);
+    if (e->about != 0) add(says, " in round %llu", (unsigned long long)e->about);
+    if (e->party == VS_PARTY_CLIENT) add(says, ", unmasks %.16s...", hex);
+}
+
+static void say_key(vs_diag *says, const vs_entry_key *k)
+{
+    char old_key[VS_BASE64_CHARS(VS_H32_BYTES)], new_key[VS_BASE64_CHARS(VS_H32_BYTES)];
+    vs_base64_encode(old_key, k->old_key.b, VS_H32_BYTES);
+    vs_base64_encode(new_key, k->new_key.b, VS_H32_BYTES);
+    add(says, "%s of %s", k->action == VS_KEY_REVOKE ? "revocation" : "rotation",
+        vs_party_name(k->party));
+    if (k->index != 0) add(says, " %u", (unsigned)k->index);
+    add(says, ", key %s", old_key);
+    if (k->action == VS_KEY_ROTATE) add(says, " becomes %s", new_key);
+}
+
 static void say(vs_diag *says, const vs_entry *e)
 {
     switch (e->kind) {
@@ -144,6 +171,8 @@ static void say(vs_diag *says, const vs_entry *e)
     case VS_ENTRY_CLOSED:
         add(says, "shareholder %u will never vote in it", (unsigned)e->u.closed.index);
         break;
+    case VS_ENTRY_EVIDENCE: say_evidence(says, &e->u.evidence); break;
+    case VS_ENTRY_KEY: say_key(says, &e->u.key); break;
     }
 }
 

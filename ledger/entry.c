@@ -5,9 +5,40 @@
 #include "ledger/entry_fields.h"
 
 static const char *const kind_names[] = {
-    [VS_ENTRY_FEDERATION] = "federation", [VS_ENTRY_OPEN] = "open",     [VS_ENTRY_SET] = "set",
-    [VS_ENTRY_ANSWER] = "answer",         [VS_ENTRY_RESULT] = "result", [VS_ENTRY_ABORT] = "abort",
+    [VS_ENTRY_FEDERATION] = "federation",
+    [VS_ENTRY_OPEN] = "open",
+    [VS_ENTRY_SET] = "set",
+    [VS_ENTRY_ANSWER] = "answer",
+    [VS_ENTRY_RESULT] = "result",
+    [VS_ENTRY_ABORT] = "abort",
     [VS_ENTRY_CLOSED] = "closed",
+    [VS_ENTRY_EVIDENCE] = "evidence",
+    [VS_ENTRY_KEY] = "key",
+};
+
+static const char *const party_names[] = {
+    [VS_PARTY_CLIENT] = "client",
+    [VS_PARTY_SHAREHOLDER] = "shareholder",
+    [VS_PARTY_AGGREGATOR] = "aggregator",
+    [VS_PARTY_LOG] = "log",
+};
+
+static const char *const claim_names[] = {
+    [VS_CLAIM_TWO_SUBMISSIONS] = "two-submissions",
+    [VS_CLAIM_TWO_PROOFS] = "two-proofs",
+    [VS_CLAIM_INCONSISTENT_SHARE] = "inconsistent-share",
+    [VS_CLAIM_TWO_LISTS] = "two-lists",
+    [VS_CLAIM_TWO_VOTES] = "two-votes",
+    [VS_CLAIM_VOTE_AND_CLOSED] = "vote-and-closed",
+    [VS_CLAIM_TWO_ENTRIES] = "two-entries",
+    [VS_CLAIM_TWO_PROPOSALS] = "two-proposals",
+    [VS_CLAIM_TWO_LOGS] = "two-logs",
+    [VS_CLAIM_STATEMENT] = "statement",
+};
+
+static const char *const action_names[] = {
+    [VS_KEY_REVOKE] = "revoke",
+    [VS_KEY_ROTATE] = "rotate",
 };
 
 static const char *const reason_names[] = {
@@ -24,13 +55,13 @@ static const char *const reason_names[] = {
 
 const char *vs_entry_kind_name(vs_entry_kind kind)
 {
-    VS_ASSERT(kind >= VS_ENTRY_FEDERATION && kind <= VS_ENTRY_CLOSED);
+    VS_ASSERT(kind >= VS_ENTRY_FEDERATION && kind <= VS_ENTRY_KIND_LAST);
     return kind_names[kind];
 }
 
 vs_err vs_entry_kind_parse(vs_entry_kind *out, const char *name)
 {
-    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_CLOSED; k++) {
+    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_KIND_LAST; k++) {
         if (strcmp(kind_names[k], name) != 0) continue;
         *out = (vs_entry_kind)k;
         return VS_OK;
@@ -42,6 +73,24 @@ const char *vs_abort_reason_name(vs_abort_reason reason)
 {
     VS_ASSERT(reason >= VS_ABORT_CANCELLED && reason <= VS_ABORT_EXPIRED);
     return reason_names[reason];
+}
+
+const char *vs_claim_name(vs_claim claim)
+{
+    VS_ASSERT(claim >= VS_CLAIM_TWO_SUBMISSIONS && claim <= VS_CLAIM_STATEMENT);
+    return claim_names[claim];
+}
+
+const char *vs_party_name(vs_party party)
+{
+    VS_ASSERT(party >= VS_PARTY_CLIENT && party <= VS_PARTY_LOG);
+    return party_names[party];
+}
+
+const char *vs_key_action_name(vs_key_action action)
+{
+    VS_ASSERT(action == VS_KEY_REVOKE || action == VS_KEY_ROTATE);
+    return action_names[action];
 }
 
 vs_err vs_abort_reason_parse(vs_abort_reason *out, const char *name)
@@ -63,6 +112,11 @@ vs_err vs_abort_reason_parse(vs_abort_reason *out, const char *name)
 #define RANGED(s, member, t, lo, hi)                                                               \
     {                                                                                              \
         .name = #member, .type = (t), .offset = offsetof(s, member), .min = (lo), .max = (hi)      \
+    }
+#define NAMED(s, member, table, lo, hi)                                                            \
+    {                                                                                              \
+        .name = #member, .type = VS_FIELD_NAME, .offset = offsetof(s, member), .min = (lo),        \
+        .max = (hi), .names = (table)                                                              \
     }
 #define INDEX(s) RANGED(s, index, VS_FIELD_U32, 1, VS_ENTRY_SHAREHOLDERS_MAX)
 #define LIST(s, member, lo, type_of_one, elements)                                                 \
@@ -172,6 +226,30 @@ static const vs_field closed_fields[] = {
     PLAIN(vs_entry_closed, params_hash, VS_FIELD_HASH),
 };
 
+static const vs_field evidence_fields[] = {
+    NAMED(vs_entry_evidence, claim, claim_names, VS_CLAIM_TWO_SUBMISSIONS, VS_CLAIM_STATEMENT),
+    NAMED(vs_entry_evidence, party, party_names, VS_PARTY_CLIENT, VS_PARTY_LOG),
+    RANGED(vs_entry_evidence, index, VS_FIELD_U32, 0, VS_ENTRY_SHAREHOLDERS_MAX),
+    PLAIN(vs_entry_evidence, key, VS_FIELD_KEY),
+    PLAIN(vs_entry_evidence, pseudonym, VS_FIELD_HASH),
+    RANGED(vs_entry_evidence, about, VS_FIELD_U64, 0, VS_ENTRY_INT_MAX),
+    RANGED(vs_entry_evidence, reason, VS_FIELD_U32, 0, VS_REASON_MAX),
+    RANGED(vs_entry_evidence, size, VS_FIELD_U64, 1, VS_ENTRY_INT_MAX),
+    PLAIN(vs_entry_evidence, blob, VS_FIELD_HASH),
+};
+
+static const vs_field key_fields[] = {
+    NAMED(vs_entry_key, action, action_names, VS_KEY_REVOKE, VS_KEY_ROTATE),
+    NAMED(vs_entry_key, party, party_names, VS_PARTY_CLIENT, VS_PARTY_SHAREHOLDER),
+    RANGED(vs_entry_key, index, VS_FIELD_U32, 0, VS_ENTRY_SHAREHOLDERS_MAX),
+    PLAIN(vs_entry_key, old_key, VS_FIELD_KEY),
+    PLAIN(vs_entry_key, new_key, VS_FIELD_KEY),
+    PLAIN(vs_entry_key, new_cosigner, VS_FIELD_KEY),
+    PLAIN(vs_entry_key, signer, VS_FIELD_KEY),
+    PLAIN(vs_entry_key, sig, VS_FIELD_SIG),
+    PLAIN(vs_entry_key, enrolment, VS_FIELD_SIG),
+};
+
 #define TABLE(t)                                                                                   \
     {                                                                                              \
         .field = (t), .n = sizeof(t) / sizeof((t)[0])                                              \
@@ -192,8 +270,10 @@ vs_field_table vs_entry_kind_fields(vs_entry_kind kind)
         [VS_ENTRY_RESULT] = TABLE(result_fields),
         [VS_ENTRY_ABORT] = TABLE(abort_fields),
         [VS_ENTRY_CLOSED] = TABLE(closed_fields),
+        [VS_ENTRY_EVIDENCE] = TABLE(evidence_fields),
+        [VS_ENTRY_KEY] = TABLE(key_fields),
     };
-    VS_ASSERT(kind >= VS_ENTRY_FEDERATION && kind <= VS_ENTRY_CLOSED);
+    VS_ASSERT(kind >= VS_ENTRY_FEDERATION && kind <= VS_ENTRY_KIND_LAST);
     return tables[kind];
 }
 
@@ -232,11 +312,52 @@ static vs_err check_open(const vs_entry_open *o, vs_diag *diag)
     return VS_OK;
 }
 
+static vs_err check_evidence(const vs_entry_evidence *e, vs_diag *diag)
+{
+    bool statement = e->claim == VS_CLAIM_STATEMENT;
+    bool share = statement || e->claim == VS_CLAIM_INCONSISTENT_SHARE;
+    if ((e->index != 0) != (e->party == VS_PARTY_SHAREHOLDER || share)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"index\": a shareholder is named, or none");
+    }
+    if (statement != vs_h32_is_zero(&e->key)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"key\" is zero for a statement only");
+    }
+    if ((e->party == VS_PARTY_CLIENT) == vs_h32_is_zero(&e->pseudonym)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"pseudonym\" is for a client only");
+    }
+    if (statement != (e->reason != 0)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"reason\" is for a statement only");
+    }
+    return VS_OK;
+}
+
+static vs_err check_key(const vs_entry_key *k, vs_diag *diag)
+{
+    bool client = k->party == VS_PARTY_CLIENT;
+    bool revoke = k->action == VS_KEY_REVOKE;
+    if (client != (k->index == 0)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"index\" is for a shareholder only");
+    }
+    if (revoke != vs_h32_is_zero(&k->new_key)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"new_key\" is for a rotation only");
+    }
+    if ((revoke || client) != vs_h32_is_zero(&k->new_cosigner)) {
+        return vs_fail(diag, VS_ERR_LIMIT,
+                       "member \"new_cosigner\" is for a shareholder's rotation only");
+    }
+    if (vs_h32_equal(&k->old_key, &k->new_key)) {
+        return vs_fail(diag, VS_ERR_LIMIT, "member \"new_key\" equals old_key");
+    }
+    return VS_OK;
+}
+
 vs_err vs_entry_check(const vs_entry *e, vs_diag *diag)
 {
     if (e->kind == VS_ENTRY_FEDERATION) return check_federation(e, diag);
+    if (e->kind == VS_ENTRY_KEY) return check_key(&e->u.key, diag);
     if (e->round == 0) {
         return vs_fail(diag, VS_ERR_LIMIT, "member \"round\" must be 1 or more");
     }
+    if (e->kind == VS_ENTRY_EVIDENCE) return check_evidence(&e->u.evidence, diag);
     return e->kind == VS_ENTRY_OPEN ? check_open(&e->u.open, diag) : VS_OK;
 }

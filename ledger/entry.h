@@ -30,7 +30,10 @@ typedef enum vs_entry_kind {
     VS_ENTRY_RESULT,
     VS_ENTRY_ABORT,
     VS_ENTRY_CLOSED,
+    VS_ENTRY_EVIDENCE,
+    VS_ENTRY_KEY,
 } vs_entry_kind;
+#define VS_ENTRY_KIND_LAST VS_ENTRY_KEY
 
 typedef enum vs_abort_reason {
     VS_ABORT_CANCELLED = 1,
@@ -147,6 +150,61 @@ typedef struct vs_entry_closed {
     vs_h32 params_hash;
 } vs_entry_closed;
 
+/* --- evidence, key ---------------------------------------------------------------------------- */
+
+typedef enum vs_party {
+    VS_PARTY_CLIENT = 1,
+    VS_PARTY_SHAREHOLDER,
+    VS_PARTY_AGGREGATOR,
+    VS_PARTY_LOG,
+} vs_party;
+
+/* What evidence shows (net/evidence.h says what each consists of). */
+typedef enum vs_claim {
+    VS_CLAIM_TWO_SUBMISSIONS = 1, /* a client: two headers */
+    VS_CLAIM_TWO_PROOFS,          /* a client: two W for one header */
+    VS_CLAIM_INCONSISTENT_SHARE,  /* a client: a share that opens c_j and fails W */
+    VS_CLAIM_TWO_LISTS,           /* a shareholder */
+    VS_CLAIM_TWO_VOTES,           /* a shareholder */
+    VS_CLAIM_VOTE_AND_CLOSED,     /* a shareholder */
+    VS_CLAIM_TWO_ENTRIES,         /* a shareholder: answers; the aggregator: open, set, result */
+    VS_CLAIM_TWO_PROPOSALS,       /* the aggregator: two orders to vote */
+    VS_CLAIM_TWO_LOGS,            /* the log: two checkpoints that are not of one log */
+    VS_CLAIM_STATEMENT,           /* no proof: what a shareholder says about a submission */
+} vs_claim;
+
+/* Reason of a statement: the rejection reasons of docs/WIRE.md, 0 for other claims. */
+#define VS_REASON_MAX 10u
+
+typedef struct vs_entry_evidence {
+    vs_claim claim;
+    vs_party party;   /* who is accused */
+    uint32_t index;   /* the accused shareholder; for a complaint about a share, who complains; 0 */
+    vs_h32 key;       /* of the accused; zero for a statement, which unmasks nobody */
+    vs_h32 pseudonym; /* of the accused client in that round (evidence unmasks it); else zero */
+    uint64_t about;   /* the round that it is about, 0 if none */
+    uint32_t reason;  /* 0..VS_REASON_MAX */
+    uint64_t size;    /* bytes of the blob */
+    vs_h32 blob;
+} vs_entry_evidence;
+
+typedef enum vs_key_action {
+    VS_KEY_REVOKE = 1,
+    VS_KEY_ROTATE,
+} vs_key_action;
+
+typedef struct vs_entry_key {
+    vs_key_action action;
+    vs_party party;        /* client or shareholder */
+    uint32_t index;        /* the shareholder, 0 for a client */
+    vs_h32 old_key;        /* identity */
+    vs_h32 new_key;        /* identity; zero when revoked */
+    vs_h32 new_cosigner;   /* of a shareholder that rotates; else zero */
+    vs_h32 signer;         /* the admin's key or old_key */
+    uint8_t sig[64];       /* over the key statement (docs/WIRE.md) */
+    uint8_t enrolment[64]; /* of old_key, where a client rotates by itself; else zeros */
+} vs_entry_key;
+
 /* --- any entry ------------------------------------------------------------------------------- */
 
 /* About 20 KiB, no pointers, copyable. */
@@ -154,7 +212,7 @@ typedef struct vs_entry {
     vs_entry_kind kind;
     char origin[VS_NOTE_NAME_MAX + 1]; /* of the log */
     vs_h32 federation;
-    uint64_t round; /* 0 for `federation`, else 1.. */
+    uint64_t round; /* 0 for `federation`; the newest for `key` (0 before the first); else 1.. */
     vs_h32 prev;    /* leaf hash of the federation's previous result, abort or federation entry */
     union {
         vs_entry_federation federation;
@@ -164,6 +222,8 @@ typedef struct vs_entry {
         vs_entry_result result;
         vs_entry_abort abort;
         vs_entry_closed closed;
+        vs_entry_evidence evidence;
+        vs_entry_key key;
     } u;
 } vs_entry;
 
@@ -173,6 +233,10 @@ const char *vs_entry_kind_name(vs_entry_kind kind);
 VS_MUST_CHECK vs_err vs_entry_kind_parse(vs_entry_kind *out, const char *name);
 /* "too-few-clients" etc. */
 const char *vs_abort_reason_name(vs_abort_reason reason);
+/* "two-votes", "shareholder", "revoke" etc. */
+const char *vs_claim_name(vs_claim claim);
+const char *vs_party_name(vs_party party);
+const char *vs_key_action_name(vs_key_action action);
 
 /* Append the payload to *payload. VS_ERR_LIMIT when a value is out of range or a list not
  * ascending (the message names the member; *payload keeps its length), VS_ERR_NOMEM. */

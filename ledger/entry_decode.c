@@ -91,6 +91,16 @@ static vs_err get_vkey(char *at, const char *text, const vs_field *f, vs_diag *d
     return VS_OK;
 }
 
+static vs_err get_name(char *at, const char *text, const vs_field *f, vs_diag *diag)
+{
+    for (unsigned value = (unsigned)f->min; value <= f->max; value++) {
+        if (strcmp(f->names[value], text) != 0) continue;
+        memcpy(at, &value, sizeof value);
+        return VS_OK;
+    }
+    return bad(diag, f, "a known name");
+}
+
 static vs_err get_text(char *at, const json_t *v, const vs_field *f, vs_diag *diag)
 {
     if (!json_is_string(v)) return bad(diag, f, "a string");
@@ -103,6 +113,7 @@ static vs_err get_text(char *at, const json_t *v, const vs_field *f, vs_diag *di
     case VS_FIELD_KEY: return get_base64(at, VS_H32_BYTES, text, len, f, diag);
     case VS_FIELD_SIG: return get_base64(at, 64, text, len, f, diag);
     case VS_FIELD_VKEY: return get_vkey(at, text, f, diag);
+    case VS_FIELD_NAME: return get_name(at, text, f, diag);
     case VS_FIELD_KIND:
         if (vs_entry_kind_parse(&kind, text) != VS_OK) return bad(diag, f, "a known kind");
         memcpy(at, &kind, sizeof kind);

@@ -81,6 +81,11 @@ static vs_err put_text(vs_buf *b, const char *at, const vs_field *f, vs_diag *di
         memcpy(&reason, at, sizeof reason);
         if (reason < VS_ABORT_CANCELLED || reason > VS_ABORT_EXPIRED) return out_of_range(diag, f);
         text = vs_abort_reason_name(reason);
+    } else if (f->type == VS_FIELD_NAME) {
+        unsigned value;
+        memcpy(&value, at, sizeof value);
+        if (value < f->min || value > f->max) return out_of_range(diag, f);
+        text = f->names[value];
     } else if (f->type == VS_FIELD_VKEY) {
         vs_note_key key;
         memcpy(&key, at, sizeof key);
@@ -139,6 +144,7 @@ static vs_err put_value(vs_buf *b, const char *base, const vs_field *f, vs_diag 
     case VS_FIELD_DETAIL:
     case VS_FIELD_KIND:
     case VS_FIELD_REASON:
+    case VS_FIELD_NAME:
     case VS_FIELD_VKEY: return put_text(b, at, f, diag);
     case VS_FIELD_HASH: put_hash(b, at); return VS_OK;
     case VS_FIELD_KEY: put_base64(b, at, VS_H32_BYTES); return VS_OK;

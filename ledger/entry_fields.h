@@ -14,6 +14,7 @@ typedef enum vs_field_type {
     VS_FIELD_DETAIL, /* char[]: UTF-8, at most max bytes */
     VS_FIELD_KIND,   /* vs_entry_kind */
     VS_FIELD_REASON, /* vs_abort_reason */
+    VS_FIELD_NAME,   /* an enum of min..max, by its name in names[] */
     VS_FIELD_HASH,   /* vs_h32, hex */
     VS_FIELD_KEY,    /* vs_h32, base64 */
     VS_FIELD_SIG,    /* uint8_t[64], base64 */
@@ -35,6 +36,7 @@ typedef struct vs_field {
     size_t stride;                  /* LIST: bytes of one element */
     const struct vs_field *element; /* LIST: the first is the index */
     size_t n_element;
+    const char *const *names; /* NAME */
 } vs_field;
 
 typedef struct vs_field_table {

@@ -26,6 +26,7 @@ vs_err vs_replay_new(vs_replay **out, const vs_federation *fed, const vs_blob_so
 
 void vs_replay_free(vs_replay *rp)
 {
+    if (rp != NULL) vs_keyring_free(&rp->keys);
     free(rp);
 }
 
@@ -35,7 +36,12 @@ vs_err vs_replay_clone(vs_replay **out, const vs_replay *rp)
     *out = malloc(sizeof **out);
     if (*out == NULL) return VS_ERR_NOMEM;
     **out = *rp;
-    return VS_OK;
+    vs_err err = vs_keyring_copy(&(*out)->keys, &rp->keys);
+    if (err != VS_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return err;
 }
 
 void vs_replay_set_trusted(vs_replay *rp, bool trusted)
@@ -51,6 +57,11 @@ uint64_t vs_replay_size(const vs_replay *rp)
 void vs_replay_root(const vs_replay *rp, vs_h32 *root)
 {
     vs_merkle_root(&rp->tree, root);
+}
+
+const vs_keyring *vs_replay_keys(const vs_replay *rp)
+{
+    return &rp->keys;
 }
 
 void vs_replay_prev(const vs_replay *rp, vs_h32 *prev)
@@ -176,7 +187,13 @@ static vs_err check_open(const vs_replay *rp, entry_in *in, vs_diag *diag)
                        "open of round %" PRIu64 " before round %" PRIu64 " has a result or abort",
                        round, rp->last_round);
     }
-    return vs_round_from_open(&in->round, rp->fed, in->envelope, in->len, diag);
+    vs_err err = vs_round_from_open(&in->round, rp->fed, in->envelope, in->len, diag);
+    for (uint32_t i = 0; err == VS_OK && i < in->round.open.n_shareholders; i++) {
+        uint32_t j = in->round.open.shareholders[i].index;
+        if (!rp->keys.revoked[j]) continue;
+        err = vs_fail(diag, VS_ERR_PROOF, "open lists shareholder %u, whose key is revoked", j);
+    }
+    return err;
 }
 
 static vs_err check_answer(const vs_replay *rp, const vs_entry_answer *a, vs_diag *diag)
@@ -272,13 +289,14 @@ static vs_err check_abort(const vs_replay *rp, const vs_entry_abort *a, vs_diag 
     return VS_OK;
 }
 
-/* Kind by kind. Only `federation` and `open` may come without an open round. */
+/* Kind by kind. Only `federation`, `open` and `key` may come without an open round. */
 static vs_err check_entry(const vs_replay *rp, entry_in *in, vs_diag *diag)
 {
     const vs_entry *e = &in->entry;
     if (e->kind == VS_ENTRY_FEDERATION) return check_federation(rp, e, diag);
     if (rp->tree.size == 0) return broken(diag, "the first entry must be the federation's");
     if (e->kind == VS_ENTRY_OPEN) return check_open(rp, in, diag);
+    if (e->kind == VS_ENTRY_KEY) return vs_replay_check_key(rp, e, diag);
     if (rp->last_round == 0 || e->round != rp->last_round) {
         return vs_fail(diag, VS_ERR_PROOF, "%s of round %" PRIu64 ", which is not the open round",
                        in->dsse.kind, e->round);
@@ -289,6 +307,7 @@ static vs_err check_entry(const vs_replay *rp, entry_in *in, vs_diag *diag)
     case VS_ENTRY_RESULT: return vs_replay_check_result(rp, &e->u.result, diag);
     case VS_ENTRY_ABORT: return check_abort(rp, &e->u.abort, diag);
     case VS_ENTRY_CLOSED: return check_closed(rp, &e->u.closed, diag);
+    case VS_ENTRY_EVIDENCE: return vs_replay_check_evidence(rp, e, diag);
     default: return broken(diag, "kind is unknown");
     }
 }
@@ -307,10 +326,11 @@ static void take_answer(vs_round_view *v, const vs_entry_answer *a)
     v->answer_hash[at] = a->answer_hash;
 }
 
-static void take_entry(vs_replay *rp, const entry_in *in)
+static vs_err take_entry(vs_replay *rp, const entry_in *in)
 {
     const vs_entry *e = &in->entry;
     vs_round_view *v = &rp->view;
+    vs_err err = VS_OK;
     switch (e->kind) {
     case VS_ENTRY_FEDERATION: rp->prev = in->leaf; break;
     case VS_ENTRY_OPEN:
@@ -341,12 +361,16 @@ static void take_entry(vs_replay *rp, const entry_in *in)
         v->phase = VS_REPLAY_ABORT;
         rp->prev = in->leaf;
         break;
+    case VS_ENTRY_EVIDENCE: break;
+    case VS_ENTRY_KEY: err = vs_keyring_take(&rp->keys, &e->u.key); break;
     }
+    if (err != VS_OK) return err;
     vs_merkle_append(&rp->tree, &in->leaf);
     if (v->phase == VS_REPLAY_SET) {
         VS_ASSERT(rp->n_roots < VS_REPLAY_ROOTS_MAX);
         vs_merkle_root(&rp->tree, &rp->root[rp->n_roots++]);
     }
+    return VS_OK;
 }
 
 vs_err vs_replay_entry(vs_replay *rp, const uint8_t *envelope, size_t len, vs_diag *diag)
@@ -358,7 +382,7 @@ vs_err vs_replay_entry(vs_replay *rp, const uint8_t *envelope, size_t len, vs_di
     in->len = len;
     vs_err err = read_entry(rp, in, diag);
     if (err == VS_OK) err = check_entry(rp, in, diag);
-    if (err == VS_OK) take_entry(rp, in);
+    if (err == VS_OK) err = take_entry(rp, in);
     if (err != VS_OK) vs_diag_prefix(diag, "entry %" PRIu64, rp->tree.size);
     vs_dsse_free(&in->dsse);
     free(in);

@@ -6,7 +6,9 @@
  * `open`, at most one `set`, `set` before every `answer`, q valid votes by distinct shareholders of
  * `open`, min_clients <= count <= N; every answer by its shareholder, once, naming this set, never
  * after its `closed`; `result` or `abort` last; `prev` as docs/LEDGER.md says; and a `result` is
- * recomputed from the sum shares. sum_blob of a result is the SHA-256 of its L sums as u64,
+ * recomputed from the sum shares. `evidence` and `key` stand anywhere but between a `set` and its
+ * round's end, a shareholder's `key` only where no round runs; evidence is checked from its blob
+ * (when check_records). sum_blob of a result is the SHA-256 of its L sums as u64,
  * little-endian; a logged answer that it names no blob for counts as an erasure. */
 #ifndef VS_NET_REPLAY_H
 #define VS_NET_REPLAY_H
@@ -17,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "net/federation.h"
+#include "net/keyring.h"
 #include "net/result.h"
 #include "net/round.h"
 
@@ -53,8 +56,9 @@ typedef struct vs_blob_source {
 
 typedef struct vs_replay vs_replay;
 
-/* fed is borrowed and must outlive the replay. blobs->read is used for `set` records (skipped when
- * check_records is false: a shareholder voted on them already) and for results. */
+/* fed is borrowed and must outlive the replay. blobs->read is used for `set` records and evidence
+ * (skipped when check_records is false: a shareholder voted on those already and is not given the
+ * others) and for results. */
 VS_MUST_CHECK vs_err vs_replay_new(vs_replay **out, const vs_federation *fed,
                                    const vs_blob_source *blobs, bool check_records);
 void vs_replay_free(vs_replay *rp);
@@ -72,6 +76,8 @@ void vs_replay_set_trusted(vs_replay *rp, bool trusted);
 
 uint64_t vs_replay_size(const vs_replay *rp);
 void vs_replay_root(const vs_replay *rp, vs_h32 *root);
+/* Keys that entries revoked or rotated so far. */
+const vs_keyring *vs_replay_keys(const vs_replay *rp);
 /* Leaf hash of the federation's previous result or abort (or its federation entry). */
 void vs_replay_prev(const vs_replay *rp, vs_h32 *prev);
 uint64_t vs_replay_last_round(const vs_replay *rp); /* 0 if none */

@@ -9,7 +9,7 @@
 /* Entries of one round after its set: at most one answer of each shareholder. */
 #define VS_REPLAY_ROOTS_MAX (VS_SHAREHOLDERS_MAX + 1u)
 
-/* No pointers to anything it owns: a clone is a copy. */
+/* Owns nothing but keys: a clone is a copy with its own. */
 struct vs_replay {
     const vs_federation *fed;
     vs_blob_source blobs;
@@ -18,6 +18,7 @@ struct vs_replay {
     vs_merkle tree;
     vs_h32 prev; /* what the next entry must name */
     uint64_t last_round;
+    vs_keyring keys;
     vs_round_view view; /* of last_round, if that is not 0 */
     /* root[i]: of the first set_index + 1 + i entries, i < n_roots: what an answer may name. */
     uint32_t n_roots;
@@ -29,6 +30,11 @@ VS_MUST_CHECK vs_err vs_replay_check_set(const vs_replay *rp, const vs_entry_set
                                          vs_diag *diag);
 VS_MUST_CHECK vs_err vs_replay_check_result(const vs_replay *rp, const vs_entry_result *result,
                                             vs_diag *diag);
+
+/* Rules of `evidence` and `key` (replay_keys.c). Nothing in rp changes. */
+VS_MUST_CHECK vs_err vs_replay_check_evidence(const vs_replay *rp, const vs_entry *entry,
+                                              vs_diag *diag);
+VS_MUST_CHECK vs_err vs_replay_check_key(const vs_replay *rp, const vs_entry *entry, vs_diag *diag);
 
 /* VS_OK iff the whole blob is `size` bytes long and hashes to its name. out (size bytes) may be
  * NULL. VS_ERR_STATE: not here; VS_ERR_PROOF: other bytes. */

@@ -94,6 +94,30 @@ static void sample_result(vs_entry_result *r)
     }
 }
 
+/* Member by member: the padding stays zero. */
+static void sample_evidence(vs_entry_evidence *e)
+{
+    e->claim = VS_CLAIM_INCONSISTENT_SHARE;
+    e->party = VS_PARTY_CLIENT;
+    e->index = 4;
+    e->key = sample_hash(60);
+    e->pseudonym = sample_hash(61);
+    e->about = 6;
+    e->size = 4711;
+    e->blob = sample_hash(62);
+}
+
+static void sample_rotation(vs_entry_key *k)
+{
+    k->action = VS_KEY_ROTATE;
+    k->party = VS_PARTY_CLIENT;
+    k->old_key = sample_hash(63);
+    k->new_key = sample_hash(64);
+    k->signer = k->old_key;
+    memset(k->sig, 65, sizeof k->sig);
+    memset(k->enrolment, 66, sizeof k->enrolment);
+}
+
 vs_entry sample_entry(vs_entry_kind kind)
 {
     vs_entry e;
@@ -128,6 +152,8 @@ vs_entry sample_entry(vs_entry_kind kind)
     case VS_ENTRY_CLOSED:
         e.u.closed = (vs_entry_closed){.index = 128, .params_hash = sample_hash(3)};
         break;
+    case VS_ENTRY_EVIDENCE: sample_evidence(&e.u.evidence); break;
+    case VS_ENTRY_KEY: sample_rotation(&e.u.key); break;
     }
     return e;
 }

@@ -46,7 +46,7 @@ static json_t *sample_object(vs_entry_kind kind)
 
 Test(entry, decode_of_encode_is_identity)
 {
-    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_CLOSED; k++) {
+    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_KIND_LAST; k++) {
         vs_entry e = sample_entry((vs_entry_kind)k);
         vs_entry *back = malloc(sizeof *back);
         vs_diag diag = {{0}};
@@ -77,9 +77,10 @@ Test(entry, bytes_of_closed_are_fixed)
     vs_buf_free(&b);
 }
 
+#define NO_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 Test(entry, each_missing_member_is_named)
 {
-    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_CLOSED; k++) {
+    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_KIND_LAST; k++) {
         json_t *whole = sample_object((vs_entry_kind)k);
         const char *name;
         json_t *value;
@@ -96,7 +97,7 @@ Test(entry, each_missing_member_is_named)
 
 Test(entry, each_member_of_a_wrong_type_is_named)
 {
-    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_CLOSED; k++) {
+    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_KIND_LAST; k++) {
         json_t *whole = sample_object((vs_entry_kind)k);
         const char *name;
         json_t *value;
@@ -122,7 +123,7 @@ Test(entry, each_member_of_a_wrong_type_is_named)
 
 Test(entry, unknown_and_duplicate_members_are_named)
 {
-    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_CLOSED; k++) {
+    for (int k = VS_ENTRY_FEDERATION; k <= VS_ENTRY_KIND_LAST; k++) {
         json_t *whole = sample_object((vs_entry_kind)k);
         json_object_set_new(whole, "surplus", json_integer(1));
         expect_refused_json((vs_entry_kind)k, whole, "surplus");
@@ -211,6 +212,11 @@ Test(entry, integers_beyond_their_bounds_are_named)
     expect_integer_refused(VS_ENTRY_RESULT, "margin", 129);
     expect_integer_refused(VS_ENTRY_RESULT, "margin", -129);
     expect_integer_refused(VS_ENTRY_CLOSED, "index", 0);
+    expect_integer_refused(VS_ENTRY_EVIDENCE, "index",
+                           0); /* a share's complaint names who complains */
+    expect_integer_refused(VS_ENTRY_EVIDENCE, "reason", 3);
+    expect_integer_refused(VS_ENTRY_EVIDENCE, "size", 0);
+    expect_integer_refused(VS_ENTRY_KEY, "index", 1);
 }
 
 static void expect_string_refused(vs_entry_kind kind, const char *name, const char *v)
@@ -234,6 +240,13 @@ Test(entry, non_canonical_texts_are_named)
     expect_string_refused(VS_ENTRY_FEDERATION, "file", ZEROS);
     expect_string_refused(VS_ENTRY_FEDERATION, "prev",
                           "0100000000000000000000000000000000000000000000000000000000000000");
+    expect_string_refused(VS_ENTRY_EVIDENCE, "claim", "rumour");
+    expect_string_refused(VS_ENTRY_EVIDENCE, "party", "auditor");
+    expect_string_refused(VS_ENTRY_EVIDENCE, "key", NO_KEY);
+    expect_string_refused(VS_ENTRY_EVIDENCE, "pseudonym", ZEROS);
+    expect_string_refused(VS_ENTRY_KEY, "action", "forget");
+    expect_string_refused(VS_ENTRY_KEY, "party", "log");
+    expect_string_refused(VS_ENTRY_KEY, "new_key", NO_KEY);
     expect_string_refused(VS_ENTRY_CLOSED, "params_hash",
                           "AB00000000000000000000000000000000000000000000000000000000000000");
     expect_string_refused(VS_ENTRY_OPEN, "aggregator_key",
