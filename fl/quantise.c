@@ -10,6 +10,17 @@ static uint64_t levels_of(uint32_t bits)
     return (UINT64_C(1) << bits) - 1;
 }
 
+/* Integers between -R and R. */
+static uint64_t signal_of(const vs_quantiser *q)
+{
+    return q->signal_levels != 0 ? q->signal_levels : levels_of(q->bits);
+}
+
+uint64_t vs_quantise_zero_doubled(const vs_quantiser *q)
+{
+    return levels_of(q->bits) - (q->signal_levels != 0 ? 1 : 0);
+}
+
 static bool in_range(double x)
 {
     return x >= VS_QUANTISE_REAL_MIN && x <= VS_QUANTISE_REAL_MAX; /* false for NaN */
@@ -91,7 +102,8 @@ size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale
     VS_ASSERT(q != NULL && scale != NULL && q->bits >= 1 && q->bits <= VS_QUANTISE_BITS_MAX);
     VS_ASSERT((out != NULL && delta != NULL) || count == 0);
     VS_ASSERT(rnd != NULL || !q->stochastic_rounding || count == 0);
-    const double levels = (double)levels_of(q->bits);
+    VS_ASSERT(q->signal_levels <= levels_of(q->bits));
+    const double levels = (double)signal_of(q);
     const vs_quantise_numbers numbers = {.factor = scale->factor,
                                          .range = q->clipping_range,
                                          .levels = levels,
@@ -133,9 +145,9 @@ void vs_dequantise(double *mean, const vs_quantiser *q, const uint64_t *sums, si
 {
     VS_ASSERT(q != NULL && ((mean != NULL && sums != NULL) || count == 0));
     VS_ASSERT(q->bits >= 1 && q->bits <= VS_QUANTISE_BITS_MAX && weight_sum > 0);
-    const uint64_t levels = levels_of(q->bits);
-    const uint64_t offset = n_clients * levels; /* 2 |U| R/s: R/s is levels/2, maybe half-odd */
-    const double half_step = q->clipping_range / (double)levels; /* s/2 */
+    /* 2 |U| times the integer of 0, which may be half-odd. */
+    const uint64_t offset = n_clients * vs_quantise_zero_doubled(q);
+    const double half_step = q->clipping_range / (double)signal_of(q); /* s/2 */
     const double unit = half_step * ((double)q->max_weight / (double)weight_sum);
     for (size_t i = 0; i < count; i++) mean[i] = (double)(int64_t)(2 * sums[i] - offset) * unit;
 }

@@ -27,6 +27,9 @@ typedef struct vs_quantiser {
     uint32_t bits;         /* b, 1..32 */
     uint64_t max_weight;   /* 1..2^48: the largest weight (number of examples) of one client */
     bool stochastic_rounding;
+    /* 0: -R and R are the integers 0 and 2^b - 1. Else even and below 2^b - 1: -R and R are 0 and
+     * signal_levels, and vs_noise_place moves that to the middle of 0..2^b - 1 (fl/privacy.h). */
+    uint64_t signal_levels;
 } vs_quantiser;
 
 /* VS_ERR_LIMIT and a message naming the field (clip_norm, clipping_range, quantization_bits,
@@ -59,8 +62,11 @@ void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, ui
 VS_MUST_CHECK vs_err vs_dequantise_weight(uint64_t *weight_sum, const uint64_t *digit_sums,
                                           uint32_t n_digits, uint32_t bits);
 
+/* The integer that stands for 0 in units of half a step: 2^b - 1, or 2^b - 2 with signal_levels. */
+uint64_t vs_quantise_zero_doubled(const vs_quantiser *q);
 /* mean[count] from sums[count] of n_clients clients and the summed weight (> 0). Exact integer
- * arithmetic until one last rounding; the caller has checked sums <= n_clients * (2^b - 1). */
+ * arithmetic until one last rounding; the caller has checked sums <= n_clients * (2^b - 1). With
+ * max_weight 1, any fixed divisor may stand for the weight (differential privacy). */
 void vs_dequantise(double *mean, const vs_quantiser *q, const uint64_t *sums, size_t count,
                    uint32_t n_clients, uint64_t weight_sum);
 

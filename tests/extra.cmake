@@ -3,6 +3,8 @@ find_program(VS_PYTHON NAMES python3)
 if(VS_PYTHON)
   add_test(NAME mpc.vectors COMMAND sh -c
     "'${VS_PYTHON}' '${PROJECT_SOURCE_DIR}/tests/reference/mpc_vectors.py' | cmp - '${PROJECT_SOURCE_DIR}/tests/mpc/vectors.h'")
+  add_test(NAME fl.noise_vectors COMMAND sh -c
+    "'${VS_PYTHON}' '${PROJECT_SOURCE_DIR}/tests/fl/noise_vectors.py' | cmp - '${PROJECT_SOURCE_DIR}/tests/fl/noise_vectors.h'")
 endif()
 
 # The program as a user runs it by hand: real daemons on loopback, real kills (tests/cli/by_hand.py).

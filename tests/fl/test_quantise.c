@@ -373,3 +373,24 @@ Test(quantise, every_instruction_set_gives_the_same_bits)
         }
     }
 }
+
+/* With signal_levels the range takes fewer integers, 0 is one of them, and what decodes is moved to
+ * the middle of the grid first (noise of 0 here). */
+Test(quantise, signal_levels_leave_room_on_both_sides_and_decode_exactly)
+{
+    vs_quantiser q = quantiser(0.5, 10, false);
+    q.signal_levels = 100;
+    const double x[] = {-0.5, -0.25, 0.0, 0.01, 0.5, 9.0};
+    const uint32_t want[] = {0, 25, 50, 51, 100, 100};
+    uint32_t out[6];
+    uint64_t sums[6];
+    double mean[6];
+    cr_expect_eq(vs_quantise(out, &q, &UNIT, x, NULL, 6), 1);
+    for (int i = 0; i < 6; i++) cr_expect_eq(out[i], want[i], "%d: %u", i, out[i]);
+    const uint64_t offset = (1023 - 100 - 1) / 2;
+    for (int i = 0; i < 6; i++) sums[i] = 3 * (out[i] + offset);
+    vs_dequantise(mean, &q, sums, 6, 3, 3);
+    for (int i = 0; i < 5; i++) cr_expect_float_eq(mean[i], x[i], 1e-15);
+    vs_dequantise(mean, &q, sums, 6, 3, 6); /* a fixed divisor */
+    for (int i = 0; i < 5; i++) cr_expect_float_eq(mean[i], x[i] / 2, 1e-15);
+}
