@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/demo.h"
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/linear.h"
 

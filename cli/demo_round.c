@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "cli/demo.h"
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/npy.h"
 

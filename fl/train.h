@@ -1,8 +1,8 @@
 /* fl/train.h - what a client does in a round: plain SGD on its own rows, and the update.
  *
- * Softmax cross-entropy, mean over the batch; no momentum, no decay; all float64. The update is
- * delta = w_local - w_global. Secret: the rows, delta and the report. Not constant time: data
- * stay on the machine that trains. */
+ * Cross-entropy, mean over the batch; no decay; all float64. The update is delta = w_local -
+ * w_global. Secret: the rows, delta and the report. Not constant time: data stay on the machine
+ * that trains. */
 #ifndef VS_FL_TRAIN_H
 #define VS_FL_TRAIN_H
 
@@ -22,6 +22,9 @@ typedef struct vs_train_options {
     uint32_t local_epochs; /* 1..VS_TRAIN_EPOCHS_MAX */
     uint32_t batch_size;   /* rows, 1..VS_TRAIN_BATCH_MAX; the last short batch is kept */
     double learning_rate;  /* > 0, <= VS_TRAIN_RATE_MAX */
+    double momentum;       /* 0 <= m < 1: v = m v + gradient; w -= learning_rate v. v starts at 0 */
+    double proximal_mu;    /* 0 <= mu <= VS_TRAIN_RATE_MAX: FedProx (Li et al. 2020) adds
+                              mu/2 |w - w_global|^2 to the loss */
     bool shuffle;          /* a new order each epoch; else the given order */
     uint64_t seed;         /* of the shuffles: one per client and round (vs_draw_derive) */
 } vs_train_options;
@@ -42,19 +45,5 @@ VS_MUST_CHECK vs_err vs_train_local(double *delta, vs_train_report *report, cons
                                     const double *params, const vs_dataset *set,
                                     const uint32_t *rows, size_t n_rows, const vs_train_options *o,
                                     vs_diag *diag);
-
-/* Memory of one SGD run, and one step of it, for other loops than vs_train_local. */
-typedef struct vs_sgd {
-    vs_model_pass pass;
-    double *back[2]; /* owned; gradients by a layer's outputs, batch * widest layer each */
-    size_t back_len; /* doubles in each */
-} vs_sgd;
-
-VS_MUST_CHECK vs_err vs_sgd_init(vs_sgd *s, const vs_model *m, size_t max_rows);
-void vs_sgd_clear(vs_sgd *s, const vs_model *m); /* wipes */
-/* One step: params -= learning_rate * gradient of the mean loss over n rows, whose inputs are
- * in s->pass.layer[0]. Returns the summed (not mean) loss before the step. */
-double vs_sgd_step(vs_sgd *s, const vs_model *m, double *params, const uint8_t *labels, size_t n,
-                   double learning_rate);
 
 #endif /* VS_FL_TRAIN_H */

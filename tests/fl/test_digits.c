@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "fl/digits.h"
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/model.h"
 #include "fl/train.h"

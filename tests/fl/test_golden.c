@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <jansson.h>
 
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/model.h"
 #include "fl/npy.h"

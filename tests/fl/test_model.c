@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/model.h"
 #include "fl/train.h"
@@ -43,9 +44,32 @@ static double *params_of(const vs_model *m, uint64_t seed)
 
 Test(model, spec_round_trips)
 {
-    const char *const specs[] = {"784-10",      "784-200-10",         "784-128-64-10", "1-2",
-                                 "65536-1-256", "2-3-4-5-6-7-8-9-10", "65536-100-2"};
-    const size_t n_params[] = {7850, 159010, 109386, 4, 66049, 380, 6553902};
+    const char *const specs[] = {"784-10",
+                                 "784-200-10",
+                                 "784-128-64-10",
+                                 "1-2",
+                                 "65536-1-256",
+                                 "2-3-4-5-6-7-8-9-10",
+                                 "65536-100-2",
+                                 "30-1",
+                                 "28x28-c8k5-p2-c16k5-p2-64-10",
+                                 "32x32x3-c4k3-10",
+                                 "28x28-10",
+                                 "1x9-c2k1-2",
+                                 "2-3-4-5-6-7-8-9-10-11-12-13-14"};
+    const size_t n_params[] = {7850,
+                               159010,
+                               109386,
+                               4,
+                               66049,
+                               380,
+                               6553902,
+                               31,
+                               208 + 3216 + 257 * 64 + 650,
+                               112 + 3601 * 10,
+                               7850,
+                               4 + 19 * 2,
+                               1010};
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
         char text[VS_MODEL_SPEC_BYTES];
         vs_model m = model_of(specs[i]);
@@ -69,15 +93,28 @@ Test(model, refuses_bad_specs_and_quotes_them)
         {"784--10", VS_ERR_MALFORMED},
         {"784-10 ", VS_ERR_MALFORMED},
         {" 784-10", VS_ERR_MALFORMED},
-        {"784x10", VS_ERR_MALFORMED},
+        {"784x10", VS_ERR_LIMIT},
         {"784-+10", VS_ERR_MALFORMED},
         {"784-010", VS_ERR_MALFORMED},
         {"784-0-10", VS_ERR_MALFORMED},
-        {"784-1", VS_ERR_LIMIT},
+        {"784-c4k3-10", VS_ERR_MALFORMED},
+        {"28x28-10-p2-10", VS_ERR_MALFORMED},
+        {"28x28x1-10", VS_ERR_MALFORMED},
+        {"1x784-10", VS_ERR_MALFORMED},
+        {"28x28-c8-10", VS_ERR_MALFORMED},
+        {"28x28-p-10", VS_ERR_MALFORMED},
+        {"28x28-p0-10", VS_ERR_MALFORMED},
+        {"28x28-c8k5x-10", VS_ERR_MALFORMED},
+        {"28x28-p2", VS_ERR_LIMIT},
+        {"28x28-p29-10", VS_ERR_LIMIT},
+        {"28x28-c8k29-10", VS_ERR_LIMIT},
+        {"300x300-10", VS_ERR_LIMIT},
+        {"65536x65536x65536-10", VS_ERR_LIMIT},
+        {"256x256-c17k1-10", VS_ERR_LIMIT},
         {"784-257", VS_ERR_LIMIT},
         {"65537-10", VS_ERR_LIMIT},
         {"99999999999999999999-10", VS_ERR_LIMIT},
-        {"1-2-3-4-5-6-7-8-9-10", VS_ERR_LIMIT},
+        {"1-2-3-4-5-6-7-8-9-10-11-12-13-14", VS_ERR_LIMIT},
         {"65536-65536-10", VS_ERR_LIMIT},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -124,7 +161,7 @@ static void expect_gradient(const char *spec)
     const double rate = 1e-3;
     const double h = 1e-5;
     vs_model m = model_of(spec);
-    vs_dataset set = dataset_of(9, m.width[0], m.width[m.n_layers]);
+    vs_dataset set = dataset_of(9, m.width[0], vs_model_n_classes(&m));
     const size_t n = vs_model_n_params(&m);
     double *params = params_of(&m, 5);
     double *delta = malloc(n * sizeof *delta);
@@ -155,6 +192,12 @@ Test(model, gradient_matches_finite_differences)
     expect_gradient("6-3");
     expect_gradient("6-5-3");
     expect_gradient("6-7-5-4-3");
+    expect_gradient("6-1");
+    expect_gradient("6-4-1");
+    expect_gradient("5x5-c3k2-3");
+    expect_gradient("6x5x2-c3k2-p2-4-3");
+    expect_gradient("9x8-c2k3-p2-c3k2-p2-2");
+    expect_gradient("5x7-p2-3");
 }
 
 Test(model, evaluates_zero_parameters_as_chance)
@@ -175,7 +218,7 @@ Test(model, loss_of_extreme_logits_is_finite)
 {
     double logits[] = {-1000.0, 2000.0, 1999.0};
     uint32_t best;
-    double loss = vs_model_softmax(logits, 3, 0, &best);
+    double loss = vs_softmax(logits, 3, 0, &best);
     cr_expect_eq(best, 1);
     cr_expect_float_eq(loss, 3000.0 + log1p(exp(-1.0)), 1e-9);
     cr_expect_float_eq(logits[0] + logits[1] + logits[2], 1.0, 1e-12);
@@ -300,4 +343,142 @@ Test(fedavg, is_the_weighted_mean)
     vs_fedavg_mean(mean, &f);
     cr_expect_eq(mean[1], -2.0);
     vs_fedavg_clear(&f);
+}
+
+/* --- training options ------------------------------------------------------------------------ */
+
+enum { N_STEPS = 5 };
+
+/* Full-batch steps, one epoch each, as the formulas say, from gradients that plain steps give. */
+static void steps_by_hand(double *w, const vs_model *m, const double *start, const vs_dataset *set,
+                          double rate, double momentum, double mu)
+{
+    const size_t n = vs_model_n_params(m);
+    double *v = calloc(n, sizeof *v);
+    double *delta = malloc(n * sizeof *delta);
+    cr_assert(v != NULL && delta != NULL);
+    const vs_train_options plain = {
+        .local_epochs = 1, .batch_size = (uint32_t)set->n_rows, .learning_rate = 1.0};
+    memcpy(w, start, n * sizeof *w);
+    for (int k = 0; k < N_STEPS; k++) {
+        cr_assert_eq(vs_train_local(delta, NULL, m, w, set, NULL, set->n_rows, &plain, NULL),
+                     VS_OK);
+        for (size_t i = 0; i < n; i++) {
+            v[i] = momentum * v[i] - delta[i] + mu * (w[i] - start[i]);
+            w[i] -= rate * v[i];
+        }
+    }
+    free(v);
+    free(delta);
+}
+
+Test(train, momentum_and_proximal_term_follow_their_formulas)
+{
+    const double cases[][2] = {{0.9, 0.0}, {0.0, 0.3}, {0.5, 0.7}};
+    vs_model m = model_of("4x4-c3k2-5-3");
+    vs_dataset set = dataset_of(12, 16, 3);
+    const size_t n = vs_model_n_params(&m);
+    double *start = params_of(&m, 3);
+    double *want = malloc(n * sizeof *want);
+    double *delta = malloc(n * sizeof *delta);
+    cr_assert(want != NULL && delta != NULL);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const vs_train_options o = {.local_epochs = N_STEPS,
+                                    .batch_size = 12,
+                                    .learning_rate = 0.1,
+                                    .momentum = cases[c][0],
+                                    .proximal_mu = cases[c][1]};
+        cr_assert_eq(vs_train_local(delta, NULL, &m, start, &set, NULL, 12, &o, NULL), VS_OK);
+        steps_by_hand(want, &m, start, &set, 0.1, cases[c][0], cases[c][1]);
+        for (size_t i = 0; i < n; i++) {
+            cr_assert_leq(fabs(start[i] + delta[i] - want[i]), 1e-12, "case %zu, %zu", c, i);
+        }
+    }
+    vs_dataset_free(&set);
+    free(start);
+    free(want);
+    free(delta);
+}
+
+Test(train, refuses_momentum_and_mu_out_of_range)
+{
+    vs_train_options o = {.local_epochs = 1, .batch_size = 1, .learning_rate = 0.1};
+    vs_diag diag = {0};
+    cr_expect_eq(vs_train_check(&o, &diag), VS_OK);
+    const double bad[] = {-0.1, 1.0, NAN};
+    for (int i = 0; i < 3; i++) {
+        o.momentum = bad[i];
+        cr_expect_eq(vs_train_check(&o, &diag), VS_ERR_LIMIT);
+        cr_expect_not_null(strstr(diag.text, "momentum"));
+    }
+    o.momentum = 0.0;
+    const double bad_mu[] = {-0.1, 1e4, NAN};
+    for (int i = 0; i < 3; i++) {
+        o.proximal_mu = bad_mu[i];
+        cr_expect_eq(vs_train_check(&o, &diag), VS_ERR_LIMIT);
+        cr_expect_not_null(strstr(diag.text, "proximal_mu"));
+    }
+}
+
+/* --- evaluation ------------------------------------------------------------------------------ */
+
+Test(evaluate, auc_counts_pairs_in_order)
+{
+    vs_scored rows[60];
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        uint8_t noise[120];
+        const size_t n = 2 + seed % 58;
+        double wins = 0.0, pairs = 0.0;
+        vs_test_bytes(noise, sizeof noise, seed);
+        for (size_t i = 0; i < n; i++) rows[i] = (vs_scored){noise[i] % 16, noise[60 + i] % 3 == 0};
+        for (size_t i = 0; i < n; i++) {
+            for (size_t j = 0; j < n; j++) {
+                if (!rows[i].positive || rows[j].positive) continue;
+                pairs += 1.0;
+                wins += rows[i].score > rows[j].score ? 1.0 : 0.0;
+                wins += rows[i].score == rows[j].score ? 0.5 : 0.0;
+            }
+        }
+        double auc = vs_auc(rows, n);
+        if (pairs == 0.0) {
+            cr_expect(isnan(auc));
+        } else {
+            cr_expect_float_eq(auc, wins / pairs, 1e-12);
+        }
+    }
+}
+
+Test(evaluate, one_output_says_the_same_as_two)
+{
+    const double z[] = {-800.0, -3.0, -1e-9, 0.0, 0.5, 40.0, 800.0};
+    for (size_t i = 0; i < sizeof z / sizeof z[0]; i++) {
+        for (uint32_t label = 0; label < 2; label++) {
+            double one[1] = {z[i]};
+            double two[2] = {0.0, z[i]};
+            uint32_t best_one, best_two;
+            double a = vs_softmax(one, 1, label, &best_one);
+            double b = vs_softmax(two, 2, label, &best_two);
+            cr_expect_float_eq(a, b, 1e-12 * (1 + fabs(b)));
+            cr_expect_float_eq(one[0], two[1], 1e-15);
+            cr_expect_eq(best_one, best_two);
+        }
+    }
+}
+
+Test(evaluate, tells_two_classes_apart_and_states_auc)
+{
+    vs_model m = model_of("6-1");
+    vs_dataset set = dataset_of(40, 6, 2);
+    double w[7] = {0}, delta[7];
+    vs_evaluation before, after;
+    const vs_train_options o = {.local_epochs = 60, .batch_size = 8, .learning_rate = 0.5};
+    cr_assert_eq(vs_model_evaluate(&before, &m, w, &set, NULL), VS_OK);
+    cr_expect_float_eq(before.loss, log(2.0), 1e-12);
+    cr_expect_float_eq(before.auc, 0.5, 1e-12);
+    cr_assert_eq(vs_train_local(delta, NULL, &m, w, &set, NULL, 40, &o, NULL), VS_OK);
+    cr_assert_eq(vs_model_evaluate(&after, &m, delta, &set, NULL), VS_OK);
+    cr_expect_eq(after.accuracy, 1.0);
+    cr_expect_eq(after.auc, 1.0);
+    cr_expect_eq(after.n_right, 40);
+    vs_dataset_free(&set);
 }

@@ -8,6 +8,7 @@
 
 #include "fl/digits.h"
 #include "fl/draw.h"
+#include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/model.h"
 #include "fl/partition.h"
