@@ -1,6 +1,7 @@
 /* ledger fsck, ledger prove. (ledger show: cmd_ledger_show.c; the checks that need no ledger:
  * cmd_ledger_verify.c) */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -10,8 +11,10 @@
 #include "cli/commands.h"
 #include "cli/ledger.h"
 #include "cli/out.h"
+#include "ledger/export.h"
 #include "ledger/fsck.h"
 #include "ledger/log.h"
+#include "ledger/policy_text.h"
 #include "ledger/tlog_proof.h"
 
 #define DIR_POSITIONAL                                                                             \
@@ -60,6 +63,25 @@ static int fsck_json(const vs_fsck_report *r, json_t *problems)
         !r->unclean_stop, "n_problems", (json_int_t)r->n_problems, "problems", problems));
 }
 
+/* The log's key as the published folder's own policy names it. */
+static vs_err published_key(vs_note_key *out, const char *folder, vs_diag *diag)
+{
+    char path[VS_LEDGER_PATH_BYTES + 16];
+    vs_tlog_policy *policy = malloc(sizeof *policy);
+    if (policy == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    (void)snprintf(path, sizeof path, "%s/" VS_EXPORT_POLICY, folder);
+    vs_err err = vs_file_exists(path)
+                     ? vs_tlog_policy_load(policy, path, diag)
+                     : vs_fail(diag, VS_ERR_STATE, "%s has no file policy: give --vkey", folder);
+    if (err == VS_OK && policy->n_logs != 1) {
+        err = vs_fail(diag, VS_ERR_STATE, "%s names %u logs: give --vkey", path,
+                      (unsigned)policy->n_logs);
+    }
+    if (err == VS_OK) *out = policy->log[0].key;
+    free(policy);
+    return err;
+}
+
 static int run_fsck(const vs_args *args)
 {
     char folder[VS_LEDGER_PATH_BYTES];
@@ -68,13 +90,20 @@ static int run_fsck(const vs_args *args)
     vs_fsck_report report = {0};
     vs_diag diag = {{0}};
     bool json = vs_args_flag(args, "json");
+    bool published = false;
     vs_err err = vs_ledger_vkeys(&key, 1, &n_keys, args, &diag);
-    if (err == VS_OK) err = vs_ledger_folder(folder, vs_args_positional(args, 0), &diag);
+    if (err == VS_OK) {
+        err = vs_ledger_or_published(folder, &published, vs_args_positional(args, 0), &diag);
+    }
+    if (err == VS_OK && published && n_keys == 0) err = published_key(&key, folder, &diag);
     if (err != VS_OK) return vs_out_fail(&diag);
     json_t *problems = json_array();
     if (problems == NULL) return vs_out_error("out of memory");
-    err = vs_fsck(folder, n_keys == 0 ? NULL : &key, json ? keep_problem : print_problem, problems,
-                  &report, &diag);
+    vs_fsck_problem problem = json ? keep_problem : print_problem;
+    if (published)
+        err = vs_fsck_folder(folder, &key, problem, problems, &report, &diag);
+    else
+        err = vs_fsck(folder, n_keys == 0 ? NULL : &key, problem, problems, &report, &diag);
     int status = err != VS_OK ? vs_out_fail(&diag)
                  : json       ? fsck_json(&report, problems)
                               : fsck_text(&report);
@@ -90,7 +119,13 @@ static const vs_opt fsck_options[] = {
              "ledger itself names is taken."},
     VS_OPT_JSON,
     {0}};
-static const vs_positional fsck_positionals[] = {DIR_POSITIONAL, {0}};
+static const vs_positional fsck_positionals[] = {
+    {.name = "DIR",
+     .min = 1,
+     .max = 1,
+     .help = "A ledger's folder (the one with ledger.db), the data folder of an aggregator, or a "
+             "published log (the folder with checkpoint and tile/, whoever wrote it)."},
+    {0}};
 
 const vs_command vs_cmd_ledger_fsck = {
     .name = "ledger fsck",
@@ -99,11 +134,14 @@ const vs_command vs_cmd_ledger_fsck = {
         "Computes everything again: every page of the database, every leaf hash and tile, every "
         "checkpoint with its signature and root, every cosignature, every blob. Prints a line per "
         "problem, naming what is wrong, and a last line that counts. Exit status 1 if there is "
-        "any problem.\n\nNothing is repaired. What the entries mean is checked by veilsum audit.",
+        "any problem. In a published log the first bad tile or entry is named by its "
+        "file.\n\nNothing is "
+        "repaired. What the entries mean is checked by veilsum audit.",
     .options = fsck_options,
     .positionals = fsck_positionals,
     .examples = "veilsum ledger fsck agg\n"
-                "veilsum ledger fsck copy-of-the-ledger --vkey 'log.example.org+ab12...'",
+                "veilsum ledger fsck copy-of-the-ledger --vkey 'log.example.org+ab12...'\n"
+                "veilsum ledger fsck /srv/www/log --vkey 'log.example.org+ab12...'",
     .run = run_fsck};
 
 /* --- ledger prove ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "cli/out.h"
+#include "ledger/export.h"
 
 vs_err vs_ledger_folder(char out[VS_LEDGER_PATH_BYTES], const char *dir, vs_diag *diag)
 {
@@ -25,6 +26,24 @@ vs_err vs_ledger_folder(char out[VS_LEDGER_PATH_BYTES], const char *dir, vs_diag
     }
     return vs_fail(diag, VS_ERR_IO, "%s: no ledger.db in this folder, nor in its folder ledger",
                    dir);
+}
+
+vs_err vs_ledger_or_published(char out[VS_LEDGER_PATH_BYTES], bool *published, const char *dir,
+                              vs_diag *diag)
+{
+    char file[VS_LEDGER_PATH_BYTES + 16];
+    *published = false;
+    vs_err err = vs_ledger_folder(out, dir, diag);
+    if (err != VS_ERR_IO) return err;
+    int n = snprintf(out, VS_LEDGER_PATH_BYTES, "%s", dir);
+    (void)snprintf(file, sizeof file, "%s/" VS_EXPORT_CHECKPOINT, dir);
+    *published = n > 0 && n < (int)VS_LEDGER_PATH_BYTES && vs_file_exists(file);
+    if (*published) return VS_OK;
+    return vs_fail(
+        diag, VS_ERR_IO,
+        "%s: no ledger.db in this folder, nor in its folder ledger, and no checkpoint of "
+        "a published log",
+        dir);
 }
 
 /* --- arguments ---------------------------------------------------------------------------------

@@ -21,6 +21,11 @@ struct json_t;
 VS_MUST_CHECK vs_err vs_ledger_folder(char out[VS_LEDGER_PATH_BYTES], const char *dir,
                                       vs_diag *diag);
 
+/* The same, or a published log: *published = true when dir has no ledger.db but a file checkpoint.
+ * An aggregator's data folder gives its ledger. */
+VS_MUST_CHECK vs_err vs_ledger_or_published(char out[VS_LEDGER_PATH_BYTES], bool *published,
+                                            const char *dir, vs_diag *diag);
+
 /* --- arguments; what is wrong with one is a failed check, not wrong usage: such values come from
  * files of others -------------------------------------------------------------------------------
  */

@@ -27,4 +27,14 @@ typedef void (*vs_fsck_problem)(void *ctx, const char *text);
 VS_MUST_CHECK vs_err vs_fsck(const char *dir, const vs_note_key *vkey, vs_fsck_problem problem,
                              void *ctx, vs_fsck_report *report, vs_diag *diag);
 
+/* The same for a published log (ledger/export.h, or what another implementation wrote as C2SP
+ * tlog-tiles): the checkpoint's signature against vkey, every entry against its leaf hash, every
+ * tile and partial tile against the hashes below, the root, every blob, `checkpoint.cosigned` and
+ * `federation.json` where they are there. A tile or bundle that a problem names is the file's name.
+ * Where an entry and its leaf hash differ, the signed root says which of them is wrong. Files that
+ * no checkpoint covers yet are not looked at. */
+VS_MUST_CHECK vs_err vs_fsck_folder(const char *dir, const vs_note_key *vkey,
+                                    vs_fsck_problem problem, void *ctx, vs_fsck_report *report,
+                                    vs_diag *diag);
+
 #endif /* VS_LEDGER_FSCK_H */

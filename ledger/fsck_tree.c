@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "ledger/dsse.h"
-#include "ledger/entry.h"
+#include "ledger/entry_blobs.h"
 
 /* Leaf hashes come from two places: the entries, and the level-0 tiles. The newest checkpoint with
  * a good signature says which of them to believe where they differ. */
@@ -149,50 +148,37 @@ static bool source_is_signed(walk *w, source from)
     return w->have_head && w->head.size == w->size && vs_h32_equal(&root, &w->head.root);
 }
 
+typedef struct blob_check {
+    walk *w;
+    uint64_t index;
+} blob_check;
+
 /* Blobs that an entry names must be there (their bytes are checked with the folder). */
-static void check_blob_of(walk *w, uint64_t index, const vs_h32 *name)
+static vs_err check_blob_of(void *ctx, vs_blob_kind kind, const vs_h32 *name)
 {
+    const blob_check *c = ctx;
     char hex[VS_HEX_CHARS(VS_H32_BYTES)];
-    if (vs_h32_is_zero(name)) return;
-    char *path = vs_log_blob_name(w->run->dir, name);
-    if (path == NULL) {
-        w->run->stop = VS_ERR_NOMEM;
-        return;
-    }
+    char *path = vs_log_blob_name(c->w->run->dir, name);
+    (void)kind;
+    if (path == NULL) return VS_ERR_NOMEM;
     vs_hex_encode(hex, name->b, sizeof name->b);
     if (!vs_file_exists(path)) {
-        vs_fsck_found(w->run, "entry %llu: its blob %s is missing", (unsigned long long)index, hex);
+        vs_fsck_found(c->w->run, "entry %llu: its blob %s is missing", (unsigned long long)c->index,
+                      hex);
     }
     free(path);
+    return VS_OK;
 }
 
 static void check_blobs_of(walk *w, uint64_t index)
 {
+    blob_check c = {w, index};
     vs_buf b = {0};
-    vs_dsse dsse = {0};
-    vs_entry *e = malloc(sizeof *e);
-    if (e == NULL) {
-        w->run->stop = VS_ERR_NOMEM;
-        return;
-    }
     if (vs_log_store_entry(w->store, index, &b, NULL) == VS_OK &&
-        vs_dsse_parse(&dsse, b.p, b.len, NULL) == VS_OK &&
-        vs_entry_decode(e, dsse.kind, dsse.payload.p, dsse.payload.len, NULL) == VS_OK) {
-        if (e->kind == VS_ENTRY_FEDERATION) check_blob_of(w, index, &e->u.federation.file);
-        if (e->kind == VS_ENTRY_SET) {
-            check_blob_of(w, index, &e->u.set.records_blob);
-            check_blob_of(w, index, &e->u.set.rejected_blob);
-        }
-        if (e->kind == VS_ENTRY_RESULT) {
-            check_blob_of(w, index, &e->u.result.sum_blob);
-            for (uint32_t i = 0; i < e->u.result.n_answers; i++) {
-                check_blob_of(w, index, &e->u.result.answers[i].blob);
-            }
-        }
+        vs_entry_blobs_of(b.p, b.len, check_blob_of, &c) != VS_OK) {
+        w->run->stop = VS_ERR_NOMEM;
     }
-    vs_dsse_free(&dsse);
     vs_buf_free(&b);
-    free(e);
 }
 
 /* Compare entry `index` with the tiles; gives the leaf hash to go on with. */

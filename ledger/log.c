@@ -84,6 +84,7 @@ vs_err vs_log_append(vs_log *log, const vs_bytes *entries, uint32_t n, uint64_t 
     vs_tiles *old = log->edge;
     log->edge = log->next;
     log->next = old;
+    log->changes++;
     return VS_OK;
 }
 
@@ -104,6 +105,7 @@ vs_err vs_log_add_cosignature(vs_log *log, uint64_t size, const vs_note_key *key
     if (err == VS_OK && own) err = vs_db_begin(log->db, diag);
     if (err != VS_OK) return err;
     err = vs_log_store_put_cosignature(&log->store, size, key, sig, diag);
+    if (err == VS_OK) log->changes++;
     if (!own) return err;
     if (err == VS_OK) return vs_db_commit(log->db, diag);
     vs_db_rollback(log->db);
@@ -130,6 +132,11 @@ const vs_note_key *vs_log_key(const vs_log *log)
 uint64_t vs_log_size(const vs_log *log)
 {
     return log->edge->range.size;
+}
+
+uint64_t vs_log_changes(const vs_log *log)
+{
+    return log->changes;
 }
 
 void vs_log_root(const vs_log *log, vs_h32 *root)

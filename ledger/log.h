@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "ledger/db.h"
 #include "ledger/note.h"
+#include "ledger/policy.h"
 #include "ledger/tree.h"
 
 typedef struct vs_log vs_log;
@@ -37,6 +38,8 @@ const char *vs_log_origin(const vs_log *log);
 const vs_note_key *vs_log_key(const vs_log *log); /* its name is the origin */
 uint64_t vs_log_size(const vs_log *log);
 void vs_log_root(const vs_log *log, vs_h32 *root);
+/* Grows with every append and every cosignature stored since this handle was opened. */
+uint64_t vs_log_changes(const vs_log *log);
 
 typedef struct vs_bytes {
     const uint8_t *p;
@@ -61,6 +64,9 @@ VS_MUST_CHECK vs_err vs_log_checkpoint_at(vs_log *log, uint64_t size, vs_buf *ou
  * stored, the newest of those. VS_ERR_LIMIT if no checkpoint covers it. */
 VS_MUST_CHECK vs_err vs_log_best_checkpoint(vs_log *log, uint64_t index, uint64_t *size,
                                             uint32_t *n_cosignatures, vs_diag *diag);
+/* The newest checkpoint whose stored cosignatures meet the policy. *found = false: none does. */
+VS_MUST_CHECK vs_err vs_log_cosigned_by(vs_log *log, const vs_policy *policy, uint64_t *size,
+                                        bool *found, vs_diag *diag);
 /* Each cosignature stored for a size, ordered by key; verified: it is right. time_s as it says. */
 typedef vs_err (*vs_log_cosigner)(void *ctx, const vs_note_key *key, uint64_t time_s,
                                   bool verified);

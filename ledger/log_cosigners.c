@@ -1,4 +1,6 @@
 /* Questions about stored cosignatures, for readers of a log. */
+#include <stdlib.h>
+
 #include "ledger/log_internal.h"
 
 vs_err vs_log_best_checkpoint(vs_log *log, uint64_t index, uint64_t *size, uint32_t *n_cosignatures,
@@ -25,6 +27,47 @@ vs_err vs_log_best_checkpoint(vs_log *log, uint64_t index, uint64_t *size, uint3
     if (err == VS_OK) {
         *size = vs_stmt_u64(s, 0);
         *n_cosignatures = (uint32_t)vs_stmt_u64(s, 1);
+    }
+    vs_stmt_free(s);
+    return err;
+}
+
+/* Does the checkpoint of this size meet the policy? */
+static vs_err meets(vs_log *log, uint64_t size, const vs_policy *policy, bool *yes, vs_diag *diag)
+{
+    vs_buf note = {0};
+    vs_policy_result *who = malloc(sizeof *who);
+    vs_err err = who == NULL ? vs_fail(diag, VS_ERR_NOMEM, "out of memory")
+                             : vs_log_checkpoint_at(log, size, &note, diag);
+    if (err == VS_OK) {
+        err = vs_policy_verify(who, policy, note.p, note.len, diag);
+        *yes = err == VS_OK;
+        if (err == VS_ERR_PROOF || err == VS_ERR_MALFORMED) err = VS_OK;
+    }
+    vs_buf_free(&note);
+    free(who);
+    return err;
+}
+
+vs_err vs_log_cosigned_by(vs_log *log, const vs_policy *policy, uint64_t *size, bool *found,
+                          vs_diag *diag)
+{
+    vs_stmt *s;
+    bool row = false;
+    *found = false;
+    vs_err err = vs_stmt_new(
+        &s, log->db,
+        policy->quorum == 0 ? "SELECT size FROM checkpoints WHERE ?1 = 0 ORDER BY size DESC"
+                            : "SELECT size FROM cosignatures GROUP BY size HAVING count(*) >= ?1"
+                              " ORDER BY size DESC",
+        diag);
+    if (err != VS_OK) return err;
+    vs_stmt_bind_u64(s, 1, policy->quorum);
+    err = vs_stmt_step(s, &row, diag);
+    while (err == VS_OK && row && !*found) {
+        *size = vs_stmt_u64(s, 0);
+        err = meets(log, *size, policy, found, diag);
+        if (err == VS_OK && !*found) err = vs_stmt_step(s, &row, diag);
     }
     vs_stmt_free(s);
     return err;

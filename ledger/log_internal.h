@@ -10,10 +10,11 @@ struct vs_log {
     char *dir;
     vs_db *db;
     vs_log_store store;
-    vs_note_key key; /* its name is the origin */
-    uint8_t *seed;   /* sodium_malloc'd; NULL: read only */
-    vs_tiles *edge;  /* as committed */
-    vs_tiles *next;  /* an append's work copy */
+    vs_note_key key;  /* its name is the origin */
+    uint8_t *seed;    /* sodium_malloc'd; NULL: read only */
+    vs_tiles *edge;   /* as committed */
+    vs_tiles *next;   /* an append's work copy */
+    uint64_t changes; /* appends and cosignatures stored since it was opened */
 };
 
 /* Sign and store the checkpoint of tree t; within a transaction. */

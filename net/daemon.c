@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "ledger/export.h"
 #include "ledger/log.h"
 #include "net/aggregator.h"
 #include "net/edge.h"
@@ -36,9 +37,16 @@ static void notice(const vs_daemon *d, const char *fmt, ...)
     d->notice(d->ctx, text);
 }
 
+/* What a step has put into the log is exported before anything that the step sends leaves. */
+static vs_err publish(vs_export *export, vs_diag *diag)
+{
+    return export == NULL ? VS_OK : vs_export_update(export, diag);
+}
+
 /* Take events until told to stop. A step that fails is the machine's fault: nothing it made leaves.
  */
-static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step, vs_diag *diag)
+static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step, vs_export *export,
+                   vs_diag *diag)
 {
     vs_outbox box = {0};
     uint64_t next_tick = 0;
@@ -55,12 +63,14 @@ static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step
         now = unix_ms();
         if (got == VS_OK && event.kind != VS_EVENT_TICK) {
             err = step(role, now, &event, &box, diag);
+            if (err == VS_OK) err = publish(export, diag);
             if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
         }
         /* Also when the wall clock was set back: no tick may wait for the old time. */
         if (err == VS_OK && (now >= next_tick || next_tick - now > TICK_MS)) {
             vs_event tick = {.kind = VS_EVENT_TICK};
             err = step(role, now, &tick, &box, diag);
+            if (err == VS_OK) err = publish(export, diag);
             if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
             next_tick = now + TICK_MS;
         }
@@ -104,7 +114,7 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     if (err == VS_OK) err = vs_edge_new(&edge, address, INFLIGHT, diag);
     if (err == VS_OK) {
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
-        err = loop(d, edge, role, step_shareholder, diag);
+        err = loop(d, edge, role, step_shareholder, NULL, diag);
     }
     vs_edge_free(edge);
     vs_shareholder_free(role);
@@ -132,6 +142,18 @@ static vs_err open_log(vs_log **log, const vs_daemon *d, vs_diag *diag)
     return vs_log_create(log, dir, d->fed->origin, &d->fed->log_key, d->keys->log_seed, diag);
 }
 
+/* DIR/public follows the log. The log may be behind it (a restored copy): refused here. */
+static vs_err open_export(vs_export **export, const vs_daemon *d, vs_log *log, vs_diag *diag)
+{
+    char folder[PATH_BYTES];
+    vs_err err = path_in(folder, d->dir, VS_DAEMON_PUBLIC, diag);
+    if (err == VS_OK) {
+        err = vs_export_open(export, folder, log, &d->fed->policy, d->fed->public_results, false,
+                             diag);
+    }
+    return err == VS_OK ? vs_export_update(*export, diag) : err;
+}
+
 static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_diag *diag)
 {
     vs_err err = VS_OK;
@@ -148,6 +170,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
     vs_log *log = NULL;
     vs_aggregator *role = NULL;
     vs_edge *edge = NULL;
+    vs_export *export = NULL;
     if (!vs_h32_equal(&d->keys->pub.identity, &d->fed->aggregator.key)) {
         return vs_fail(diag, VS_ERR_STATE,
                        "the key of \"%s\" is not the aggregator's of federation \"%s\"",
@@ -164,13 +187,15 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
         err =
             vs_aggregator_new(&role, d->fed, d->keys, log, store, vs_rng_system(), unix_ms(), diag);
     }
+    if (err == VS_OK) err = open_export(&export, d, log, diag);
     if (err == VS_OK) {
         vs_aggregator_on_notice(role, d->notice, d->ctx);
         notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
                d->fed->name, address, vs_log_size(log));
-        err = loop(d, edge, role, step_aggregator, diag);
+        err = loop(d, edge, role, step_aggregator, export, diag);
     }
     vs_edge_free(edge);
+    vs_export_free(export);
     vs_aggregator_free(role);
     vs_log_close(log);
     vs_store_disk_close(&store);

@@ -24,9 +24,11 @@ typedef struct vs_daemon {
     void *ctx;
 } vs_daemon;
 
+#define VS_DAEMON_PUBLIC "public" /* folder within DIR */
+
 /* Run until stopped. VS_OK after a clean stop; otherwise the reason (port in use, folder in use,
- * key of nobody in the federation, disk full, ...). DIR/ledger holds the log, DIR/state the rest.
- */
+ * key of nobody in the federation, disk full, ...). DIR/ledger holds the log, DIR/public the log as
+ * files for any web server (ledger/export.h), DIR/state the rest. */
 VS_MUST_CHECK vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag);
 /* DIR is a vs_store_disk. */
 VS_MUST_CHECK vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag);
