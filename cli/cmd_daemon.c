@@ -48,6 +48,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
                        .keys = keys,
                        .dir = vs_args_text(args, "data"),
                        .listen = vs_args_text(args, "listen"),
+                       .http = vs_args_text(args, "http"),
                        .stop = asked,
                        .notice = log_line,
                        .ctx = &p};
@@ -93,6 +94,11 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .help = "Listen here instead of at the address in the federation file (behind a forwarder, "
              "say)."},
+    {.name = "http",
+     .arg = "http://HOST:PORT",
+     .kind = VS_OPT_TEXT,
+     .help = "Serve HTTP here. Aggregator: the ledger as files (checkpoint, tiles, blobs; "
+             "DATA/public). Default: no HTTP."},
     {.name = NULL},
 };
 

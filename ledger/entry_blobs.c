@@ -19,6 +19,9 @@ vs_err vs_entry_blobs(const vs_entry *entry, vs_entry_blob_visit visit, void *ct
         err = tell(visit, ctx, VS_BLOB_RECORDS, &entry->u.set.records_blob);
         if (err == VS_OK) err = tell(visit, ctx, VS_BLOB_RECORDS, &entry->u.set.rejected_blob);
     }
+    if (entry->kind == VS_ENTRY_EVIDENCE) {
+        err = tell(visit, ctx, VS_BLOB_EVIDENCE, &entry->u.evidence.blob);
+    }
     if (entry->kind == VS_ENTRY_RESULT) {
         const vs_entry_result *r = &entry->u.result;
         err = tell(visit, ctx, VS_BLOB_RESULT, &r->sum_blob);

@@ -9,6 +9,7 @@
 typedef enum vs_blob_kind {
     VS_BLOB_FEDERATION = 1, /* the federation file */
     VS_BLOB_RECORDS,        /* included or rejected clients of a set */
+    VS_BLOB_EVIDENCE,       /* what anyone must be able to check */
     VS_BLOB_RESULT,         /* a sum share, or the sums: public only where the federation says so */
 } vs_blob_kind;
 

@@ -10,6 +10,8 @@
 #include "ledger/log.h"
 #include "net/aggregator.h"
 #include "net/edge.h"
+#include "net/http.h"
+#include "net/serve_log.h"
 #include "net/shareholder.h"
 #include "net/store.h"
 
@@ -143,15 +145,27 @@ static vs_err open_log(vs_log **log, const vs_daemon *d, vs_diag *diag)
 }
 
 /* DIR/public follows the log. The log may be behind it (a restored copy): refused here. */
-static vs_err open_export(vs_export **export, const vs_daemon *d, vs_log *log, vs_diag *diag)
+static vs_err open_export(vs_export **export, char folder[PATH_BYTES], const vs_daemon *d,
+                          vs_log *log, vs_diag *diag)
 {
-    char folder[PATH_BYTES];
     vs_err err = path_in(folder, d->dir, VS_DAEMON_PUBLIC, diag);
     if (err == VS_OK) {
         err = vs_export_open(export, folder, log, &d->fed->policy, d->fed->public_results, false,
                              diag);
     }
     return err == VS_OK ? vs_export_update(*export, diag) : err;
+}
+
+/* The published log over HTTP. folder is borrowed. */
+static vs_err open_http(vs_http **http, const vs_daemon *d, const char *folder, vs_diag *diag)
+{
+    if (d->http == NULL) return VS_OK;
+    vs_err err = vs_http_new(http, d->http, diag);
+    if (err != VS_OK) return err;
+    vs_serve_log_add(*http, folder);
+    vs_http_start(*http, NULL, NULL);
+    notice(d, "the ledger is served at %s", d->http);
+    return VS_OK;
 }
 
 static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_diag *diag)
@@ -166,11 +180,13 @@ static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_d
 vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
 {
     char state[PATH_BYTES];
+    char folder[PATH_BYTES]; /* DIR/public */
     vs_store store = {0};
     vs_log *log = NULL;
     vs_aggregator *role = NULL;
     vs_edge *edge = NULL;
     vs_export *export = NULL;
+    vs_http *http = NULL;
     if (!vs_h32_equal(&d->keys->pub.identity, &d->fed->aggregator.key)) {
         return vs_fail(diag, VS_ERR_STATE,
                        "the key of \"%s\" is not the aggregator's of federation \"%s\"",
@@ -187,7 +203,8 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
         err =
             vs_aggregator_new(&role, d->fed, d->keys, log, store, vs_rng_system(), unix_ms(), diag);
     }
-    if (err == VS_OK) err = open_export(&export, d, log, diag);
+    if (err == VS_OK) err = open_export(&export, folder, d, log, diag);
+    if (err == VS_OK) err = open_http(&http, d, folder, diag);
     if (err == VS_OK) {
         vs_aggregator_on_notice(role, d->notice, d->ctx);
         notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
@@ -195,6 +212,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
         err = loop(d, edge, role, step_aggregator, export, diag);
     }
     vs_edge_free(edge);
+    vs_http_free(http);
     vs_export_free(export);
     vs_aggregator_free(role);
     vs_log_close(log);

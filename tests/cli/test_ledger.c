@@ -118,7 +118,7 @@ Test(cli_ledger, a_log_in_use_names_the_process)
     vs_log_close(log);
     cr_expect(VS_RUN_EXPECT(w.folder, 1, "",
                             "veilsum: nowhere: no ledger.db in this folder, nor in its folder "
-                            "ledger\n",
+                            "ledger, and no checkpoint of a published log\n",
                             "ledger", "fsck", "nowhere"));
     small_log_free(&w);
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
+#include "ledger/export.h"
+#include "ledger/log.h"
 #include "net/call.h"
 #include "net/daemon.h"
 #include "net/edge.h"
@@ -132,6 +135,60 @@ Test(daemon, aggregator_makes_its_log_once)
         cr_expect_eq(status.log_size, 1, "turn %u", turn);
         expect_end(p, VS_OK, NULL);
     }
+    vs_test_federation_free(tf);
+    vs_test_folder_remove(dir);
+}
+
+/* What a log of two entries under the same key leaves in DIR/public. */
+static void publish_two(const vs_test_fed *tf, const char *dir)
+{
+    char path[400];
+    vs_log *log;
+    vs_export *export;
+    uint64_t first;
+    vs_bytes two[] = {{(const uint8_t *)"one", 3}, {(const uint8_t *)"two", 3}};
+    (void)snprintf(path, sizeof path, "%s/other", dir);
+    cr_assert_eq(vs_log_create(&log, path, tf->fed->origin, &tf->fed->log_key,
+                               tf->aggregator->log_seed, NULL),
+                 VS_OK);
+    cr_assert_eq(vs_log_append(log, two, 2, &first, NULL, NULL), VS_OK);
+    (void)snprintf(path, sizeof path, "%s/" VS_DAEMON_PUBLIC, dir);
+    cr_assert_eq(vs_export_open(&export, path, log, NULL, false, false, NULL), VS_OK);
+    cr_assert_eq(vs_export_update(export, NULL), VS_OK);
+    vs_export_free(export);
+    vs_log_close(log);
+}
+
+/* DATA/public follows the log, and an aggregator whose log lags behind it does not start. */
+Test(daemon, aggregator_publishes_its_log_and_refuses_an_old_copy)
+{
+    char address[64], path[400];
+    vs_buf note = {0};
+    vs_note_result who;
+    vs_checkpoint c = {0};
+    char *dir = vs_test_folder_new();
+    vs_test_fed *tf = vs_test_federation_of(4, 1, 1, 8, 0);
+    any_address(address);
+    process *p = start(true, tf, tf->aggregator, dir, address);
+    (void)status_of(tf, address);
+    expect_end(p, VS_OK, NULL);
+    (void)snprintf(path, sizeof path, "%s/public/checkpoint", dir);
+    cr_assert_eq(vs_file_read(&note, path, 10000, NULL), VS_OK);
+    cr_assert_eq(vs_note_verify(&who, note.p, note.len, &tf->fed->log_key, 1, NULL), VS_OK);
+    cr_assert_eq(vs_checkpoint_parse(&c, note.p, who.text_len, NULL), VS_OK);
+    cr_expect_eq(c.size, 1);
+    vs_buf_free(&note);
+    vs_test_folder_remove(dir);
+
+    /* published: two entries; the log: none */
+    dir = vs_test_folder_new();
+    publish_two(tf, dir);
+    p = start(true, tf, tf->aggregator, dir, address);
+    (void)pthread_join(p->thread, NULL); /* it ends by itself */
+    cr_expect_eq(p->err, VS_ERR_PROOF);
+    cr_expect_not_null(strstr(p->diag.text, "published 2 entries, this copy of it has 1"), "%s",
+                       p->diag.text);
+    free(p);
     vs_test_federation_free(tf);
     vs_test_folder_remove(dir);
 }
