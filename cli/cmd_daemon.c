@@ -39,6 +39,14 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
     vs_keys *keys = NULL;
     vs_diag diag = {{0}};
     vs_err err = vs_federation_load(&fed, vs_args_text(args, "federation"), &diag);
+    if (err == VS_OK && vs_args_given(args, "tls")) {
+        err = vs_federation_use_tls(fed, vs_args_text(args, "tls"), &diag);
+    }
+    if (err == VS_OK && vs_args_flag(args, "tls-require-client")) {
+        if (fed->tls == NULL)
+            err = vs_fail(&diag, VS_ERR_STATE, "--tls-require-client needs --tls");
+        if (fed->tls != NULL) fed->tls->require_client = true;
+    }
     if (err == VS_OK) err = vs_keys_load(&keys, vs_args_text(args, "key"), &diag);
     if (err == VS_OK) err = vs_stop_init(&p.stop, &diag);
     if (err == VS_OK) {
@@ -99,6 +107,15 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .help = "Serve HTTP here. Aggregator: the ledger as files (checkpoint, tiles, blobs; "
              "DATA/public). Default: no HTTP."},
+    {.name = "tls",
+     .arg = "DIR",
+     .kind = VS_OPT_TEXT,
+     .help = "TLS folder with ca.pem and host.pem (veilsum tls new), for tls+tcp:// addresses. "
+             "Default: the one that VEILSUM_TLS names, else the folder tls beside the federation "
+             "file."},
+    {.name = "tls-require-client",
+     .kind = VS_OPT_FLAG,
+     .help = "Take only connections of peers and clients that show a certificate of the CA."},
     {.name = NULL},
 };
 

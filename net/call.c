@@ -21,7 +21,8 @@ static vs_err exchange(const vs_caller *caller, const char *address, vsw_Request
     if (err != VS_OK) {
         (void)vs_fail(diag, err, "%s: cannot encode the request", address);
     } else {
-        err = vs_edge_call(address, &request, caller->timeout_ms, memory, diag);
+        err =
+            vs_edge_call_tls(address, caller->fed->tls, &request, caller->timeout_ms, memory, diag);
     }
     vs_buf_free(&request);
     if (err != VS_OK) return err;

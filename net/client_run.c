@@ -90,7 +90,7 @@ vs_err vs_client_run(vs_client_status *status, const vs_federation *fed, const v
     *status = (vs_client_status){0};
     vs_err err = vs_client_new(&client, fed, keys, store, vs_rng_system(), input, diag);
     if (err != VS_OK) return err;
-    err = vs_edge_new(&edge, NULL, fed->committee.n + 1, diag);
+    err = vs_edge_new_tls(&edge, NULL, fed->committee.n + 1, fed->tls, diag);
     if (err == VS_OK) err = dial(edge, fed, diag);
     if (err == VS_OK) err = loop(client, edge, &out, options, diag);
     *status = *vs_client_state(client);

@@ -113,7 +113,7 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     if (err == VS_OK) {
         err = vs_shareholder_new(&role, d->fed, d->keys, store, vs_rng_system(), unix_ms(), diag);
     }
-    if (err == VS_OK) err = vs_edge_new(&edge, address, INFLIGHT, diag);
+    if (err == VS_OK) err = vs_edge_new_tls(&edge, address, INFLIGHT, d->fed->tls, diag);
     if (err == VS_OK) {
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
         err = loop(d, edge, role, step_shareholder, NULL, diag);
@@ -197,7 +197,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
     if (err == VS_OK) err = vs_file_make_folders(d->dir, 0700, diag);
     if (err == VS_OK) err = vs_store_disk_open(&store, state, diag);
     if (err == VS_OK) err = open_log(&log, d, diag);
-    if (err == VS_OK) err = vs_edge_new(&edge, address, INFLIGHT, diag);
+    if (err == VS_OK) err = vs_edge_new_tls(&edge, address, INFLIGHT, d->fed->tls, diag);
     if (err == VS_OK) err = connect_shareholders(edge, d->fed, diag);
     if (err == VS_OK) {
         err =

@@ -230,7 +230,8 @@ static void give_up(vs_peer *p, vs_dials d)
         (void)pthread_mutex_unlock(&p->edge->mutex);
         if (!waits) continue;
         if (t->knows_dials && d.failed > t->failed_dials) {
-            nng_aio_abort(t->aio, d.refused > 0 ? NNG_ECONNREFUSED : NNG_EUNREACHABLE);
+            int why = d.refused > 0 ? NNG_ECONNREFUSED : NNG_EUNREACHABLE;
+            nng_aio_abort(t->aio, d.auth > 0 ? NNG_EPEERAUTH : why);
         } else {
             t->knows_dials = true;
             t->failed_dials = d.failed;
@@ -280,6 +281,7 @@ static const char *reason(const vs_task *t)
     case NNG_ETIMEDOUT: return t->was_sent ? "no reply in time" : "no connection in time";
     case NNG_ECONNREFUSED: return "connection refused";
     case NNG_EUNREACHABLE: return "cannot connect";
+    case NNG_EPEERAUTH: return "TLS: its certificate is not valid here (veilsum doctor tells why)";
     case NNG_ECONNRESET: return "connection lost before the reply";
     case NNG_EADDRINVAL: return "no address";
     case NNG_EAGAIN: return "too many requests under way";

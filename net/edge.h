@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "net/step.h"
+#include "net/tls.h"
 
 typedef struct vs_edge vs_edge;
 
@@ -18,9 +19,14 @@ typedef struct vs_edge vs_edge;
  * listen: Address in use". max_inflight: requests held at once (1..256). */
 VS_MUST_CHECK vs_err vs_edge_new(vs_edge **out, const char *listen_address, uint32_t max_inflight,
                                  vs_diag *diag);
+/* The same for tls+tcp:// addresses too: to listen needs tls->host. Borrowed until the edge is
+ * freed; NULL: without TLS. Addresses that need what is not there: VS_ERR_STATE. */
+VS_MUST_CHECK vs_err vs_edge_new_tls(vs_edge **out, const char *listen_address,
+                                     uint32_t max_inflight, const vs_tls *tls, vs_diag *diag);
 void vs_edge_free(vs_edge *edge);
-/* Tell where a peer is, once per peer: tcp://HOST:PORT, ipc://PATH or inproc://NAME, else
- * VS_ERR_MALFORMED. It is dialled when first needed and redialled in the background. */
+/* Tell where a peer is, once per peer: tcp://HOST:PORT, tls+tcp://HOST:PORT, ipc://PATH or
+ * inproc://NAME, else VS_ERR_MALFORMED. It is dialled when first needed and redialled in the
+ * background. */
 VS_MUST_CHECK vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer, const char *address,
                                       vs_diag *diag);
 
@@ -38,5 +44,7 @@ void vs_edge_wake(vs_edge *edge);
  * appended to *reply. Errors: VS_ERR_TIMEOUT, VS_ERR_IO with a message naming the address. */
 VS_MUST_CHECK vs_err vs_edge_call(const char *address, const vs_buf *request, uint32_t timeout_ms,
                                   vs_buf *reply, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_edge_call_tls(const char *address, const vs_tls *tls, const vs_buf *request,
+                                      uint32_t timeout_ms, vs_buf *reply, vs_diag *diag);
 
 #endif /* VS_NET_EDGE_H */

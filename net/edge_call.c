@@ -26,10 +26,16 @@ static vs_err send_it(vs_edge *edge, const vs_buf *request, uint32_t timeout_ms,
 vs_err vs_edge_call(const char *address, const vs_buf *request, uint32_t timeout_ms, vs_buf *reply,
                     vs_diag *diag)
 {
+    return vs_edge_call_tls(address, NULL, request, timeout_ms, reply, diag);
+}
+
+vs_err vs_edge_call_tls(const char *address, const vs_tls *tls, const vs_buf *request,
+                        uint32_t timeout_ms, vs_buf *reply, vs_diag *diag)
+{
     vs_edge *edge = NULL;
     vs_event event;
     uint64_t start = now_ms();
-    vs_err err = vs_edge_new(&edge, NULL, 1, diag);
+    vs_err err = vs_edge_new_tls(&edge, NULL, 1, tls, diag);
     if (err == VS_OK) err = vs_edge_set_peer(edge, VS_PEER_AGGREGATOR, address, diag);
     if (err == VS_OK) err = send_it(edge, request, timeout_ms, diag);
     if (err != VS_OK) goto cleanup;

@@ -8,6 +8,7 @@
 
 #include "net/edge.h"
 #include "net/queue.h"
+#include "net/tls.h"
 
 #define VS_EDGE_CONTEXTS_MAX 256u
 
@@ -55,6 +56,7 @@ typedef struct vs_peer {
 struct vs_edge {
     pthread_mutex_t mutex; /* guards states and conns of tasks, n_pipes */
     vs_queue queue;
+    const vs_tls *tls; /* NULL: no TLS addresses */
     bool listens;
     nng_socket socket;
     nng_listener listener;
@@ -70,5 +72,11 @@ struct vs_edge {
 void vs_edge_await_request(vs_task *t);
 /* nng's callback for requests of others: one has come in, or the reply is out. */
 void vs_edge_on_theirs(void *arg);
+
+/* edge_tls.c: nothing to do for other addresses; clear errors when tls lacks what is needed. */
+VS_MUST_CHECK vs_err vs_edge_tls_listener(nng_listener listener, const char *address,
+                                          const vs_tls *tls, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_edge_tls_dialer(nng_dialer dialer, const char *address, const vs_tls *tls,
+                                        vs_diag *diag);
 
 #endif /* VS_NET_EDGE_IMPL_H */

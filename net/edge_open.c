@@ -68,6 +68,8 @@ static vs_err listen_on(vs_edge *edge, const char *address, vs_diag *diag)
     if (rv == 0) rv = watch_connections(edge->socket, on_their_connection, edge);
     if (rv == 0) rv = nng_listener_create(&edge->listener, edge->socket, address);
     if (rv == 0) {
+        err = vs_edge_tls_listener(edge->listener, address, edge->tls, diag);
+        if (err != VS_OK) return err;
         rv =
             optional(nng_listener_set_size(edge->listener, NNG_OPT_RECVMAXSZ, VS_WIRE_MESSAGE_MAX));
     }
@@ -96,10 +98,17 @@ static vs_err open_contexts(vs_edge *edge, uint32_t n, vs_diag *diag)
 
 vs_err vs_edge_new(vs_edge **out, const char *listen_address, uint32_t max_inflight, vs_diag *diag)
 {
+    return vs_edge_new_tls(out, listen_address, max_inflight, NULL, diag);
+}
+
+vs_err vs_edge_new_tls(vs_edge **out, const char *listen_address, uint32_t max_inflight,
+                       const vs_tls *tls, vs_diag *diag)
+{
     VS_ASSERT(max_inflight >= 1 && max_inflight <= VS_EDGE_CONTEXTS_MAX);
     *out = NULL;
     vs_edge *edge = calloc(1, sizeof *edge);
     if (edge == NULL) return vs_fail(diag, VS_ERR_NOMEM, "network: out of memory");
+    edge->tls = tls;
     (void)pthread_mutex_init(&edge->mutex, NULL);
     vs_err err = vs_queue_init(&edge->queue, diag);
     if (err == VS_OK && listen_address != NULL) err = listen_on(edge, listen_address, diag);
@@ -136,10 +145,12 @@ vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer_id, const char *address, vs
         rv = optional(nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, VS_WIRE_MESSAGE_MAX));
     }
     if (rv == 0) rv = optional(nng_dialer_set_bool(p->dialer, NNG_OPT_TCP_KEEPALIVE, true));
-    if (rv != 0) {
+    err = rv == 0 ? vs_edge_tls_dialer(p->dialer, address, edge->tls, diag)
+                  : nng_fail(diag, address, "prepare a connection", rv);
+    if (err != VS_OK) {
         (void)nng_close(p->socket);
         free(p);
-        return nng_fail(diag, address, "prepare a connection", rv);
+        return err;
     }
     edge->peers[peer_id] = p;
     return VS_OK;

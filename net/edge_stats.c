@@ -21,7 +21,7 @@ static vs_dials count(nng_stat *dialer)
 {
     static const char *const failures[] = {"refused", "disconnect", "other", "timeout",
                                            "proto",   "auth",       "oom",   "reject"};
-    vs_dials d = {.refused = value(dialer, "refused")};
+    vs_dials d = {.refused = value(dialer, "refused"), .auth = value(dialer, "auth")};
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
         d.failed += value(dialer, failures[i]);
     }

@@ -12,6 +12,7 @@
 
 typedef struct vs_dials {
     uint64_t refused; /* nobody listens */
+    uint64_t auth;    /* TLS: a certificate was not accepted */
     uint64_t failed;  /* for any reason */
 } vs_dials;
 

@@ -1,6 +1,8 @@
 #include "net/federation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sodium.h>
 
@@ -36,6 +38,38 @@ vs_err vs_federation_parse(vs_federation **out, const uint8_t *bytes, size_t len
     return VS_OK;
 }
 
+static bool needs_tls(const vs_federation *fed)
+{
+    bool needs = vs_tls_is_address(fed->aggregator.address);
+    for (uint32_t j = 0; j < fed->committee.n; j++) {
+        needs |= vs_tls_is_address(fed->shareholder[j].party.address);
+    }
+    return needs;
+}
+
+vs_err vs_federation_use_tls(vs_federation *fed, const char *dir, vs_diag *diag)
+{
+    vs_tls *tls;
+    vs_err err = vs_tls_load(&tls, dir, diag);
+    if (err != VS_OK) return err;
+    vs_tls_free(fed->tls);
+    fed->tls = tls;
+    return VS_OK;
+}
+
+/* The folder of VEILSUM_TLS, or `tls` beside the federation file. */
+static vs_err find_tls(vs_federation *fed, const char *path, vs_diag *diag)
+{
+    char dir[4096];
+    const char *named = getenv("VEILSUM_TLS");
+    if (named != NULL && named[0] != '\0') return vs_federation_use_tls(fed, named, diag);
+    const char *slash = strrchr(path, '/');
+    int folder_len = slash == NULL ? 0 : (int)(slash - path) + 1;
+    int n = snprintf(dir, sizeof dir, "%.*stls", folder_len, path);
+    if (n < 0 || (size_t)n >= sizeof dir || !vs_file_exists(dir)) return VS_OK;
+    return vs_federation_use_tls(fed, dir, diag);
+}
+
 vs_err vs_federation_load(vs_federation **out, const char *path, vs_diag *diag)
 {
     *out = NULL;
@@ -43,12 +77,18 @@ vs_err vs_federation_load(vs_federation **out, const char *path, vs_diag *diag)
     vs_err err = vs_file_read(&file, path, VS_FEDERATION_FILE_MAX, diag);
     if (err == VS_OK) err = vs_federation_parse(out, file.p, file.len, path, diag);
     vs_buf_free(&file);
+    if (err == VS_OK && needs_tls(*out)) err = find_tls(*out, path, diag);
+    if (err != VS_OK) {
+        vs_federation_free(*out);
+        *out = NULL;
+    }
     return err;
 }
 
 void vs_federation_free(vs_federation *fed)
 {
     if (fed == NULL) return;
+    vs_tls_free(fed->tls);
     vs_buf_free(&fed->file);
     free(fed);
 }

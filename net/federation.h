@@ -16,6 +16,7 @@
 #include "ledger/policy.h"
 #include "mpc/params.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 #define VS_FEDERATION_FILE_MAX 131072u /* bytes */
 
@@ -54,14 +55,19 @@ typedef struct vs_federation {
                             vs_keys.log_seed, not with its vs_keys.pub.log */
     vs_fed_shareholder shareholder[VS_SHAREHOLDERS_MAX]; /* [j-1] is shareholder j */
     vs_policy policy;                                    /* log key, cosigner keys, quorum q */
+    vs_tls *tls; /* owned, not of the file; NULL: none was found, or no address needs it */
 } vs_federation;
 
-/* Read and check everything. On VS_OK the caller owns *out (vs_federation_free). */
+/* Read and check everything. On VS_OK the caller owns *out (vs_federation_free). When an address is
+ * tls+tcp://, also the TLS folder: the one that VEILSUM_TLS names, or `tls` beside the file, or
+ * none if neither is there. */
 VS_MUST_CHECK vs_err vs_federation_load(vs_federation **out, const char *path, vs_diag *diag);
 /* The same from bytes; name is for messages. */
 VS_MUST_CHECK vs_err vs_federation_parse(vs_federation **out, const uint8_t *bytes, size_t len,
                                          const char *name, vs_diag *diag);
 void vs_federation_free(vs_federation *fed);
+/* Take this TLS folder instead. */
+VS_MUST_CHECK vs_err vs_federation_use_tls(vs_federation *fed, const char *dir, vs_diag *diag);
 /* Append the file's text for a filled-in struct (id, file, policy ignored), readable JSON with one
  * member per line. What it writes, parse accepts, or it returns the rule that is broken. */
 VS_MUST_CHECK vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag);
