@@ -140,7 +140,9 @@ vs_err vs_ag_append(ag_t *ag, uint64_t round, const vs_entry_kind *kinds, const 
     vs_h32 leaves[VS_SHAREHOLDERS_MAX + 1];
     uint64_t first = 0;
     VS_ASSERT(n >= 1 && n <= VS_SHAREHOLDERS_MAX + 1);
-    vs_err err = vs_log_append(ag->log, envelopes, n, &first, leaves, ag->diag);
+    /* What was stored before the entry is durable before the entry. */
+    vs_err err = vs_store_flush(&ag->store, ag->diag);
+    if (err == VS_OK) err = vs_log_append(ag->log, envelopes, n, &first, leaves, ag->diag);
     if (err != VS_OK) return err;
     VS_ASSERT(first == ag->n_entries);
     for (uint32_t i = 0; i < n; i++) {

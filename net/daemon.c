@@ -15,7 +15,13 @@
 #include "net/shareholder.h"
 #include "net/store.h"
 
-enum { PATH_BYTES = 4096, TICK_MS = 100, INFLIGHT = 64 };
+enum {
+    PATH_BYTES = 4096,
+    TICK_MS = 100,
+    INFLIGHT = 64,
+    BATCH_EVENTS = 256,    /* whose results become durable together, at most */
+    BATCH_BYTES = 4 << 20, /* of replies that wait for it */
+};
 
 typedef vs_err (*role_step)(void *role, uint64_t now_ms, const vs_event *event, vs_outbox *out,
                             vs_diag *diag);
@@ -39,45 +45,80 @@ static void notice(const vs_daemon *d, const char *fmt, ...)
     d->notice(d->ctx, text);
 }
 
-/* What a step has put into the log is exported before anything that the step sends leaves. */
-static vs_err publish(vs_export *export, vs_diag *diag)
+/* A role at work. */
+typedef struct work {
+    const vs_daemon *d;
+    vs_edge *edge;
+    vs_store store;
+    vs_export *export; /* of the log; NULL: there is none */
+    void *role;
+    role_step step;
+    bool (*busy)(const void *role); /* wants a tick at once; NULL: never */
+    vs_outbox box;                  /* what may leave once everything promised is durable */
+} work;
+
+/* Everything that was promised becomes durable and what is new in the log is exported, then the
+ * replies leave. */
+static vs_err let_go(work *w, vs_diag *diag)
 {
-    return export == NULL ? VS_OK : vs_export_update(export, diag);
+    vs_err err = vs_store_flush(&w->store, diag);
+    if (err == VS_OK && w->export != NULL) err = vs_export_update(w->export, diag);
+    return err == VS_OK ? vs_edge_flush(w->edge, &w->box, diag) : err;
+}
+
+static size_t box_bytes(const vs_outbox *box)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < box->n; i++) sum += box->item[i].msg.len;
+    return sum;
+}
+
+/* Group commit: as long as more events wait, what they promise is made durable together. An event
+ * that promises nothing, before any that does, is answered at once. */
+static vs_err take_events(work *w, vs_event *event, vs_diag *diag)
+{
+    for (uint32_t n = 1;; n++) {
+        vs_err err = VS_OK;
+        if (event->kind != VS_EVENT_TICK) err = w->step(w->role, unix_ms(), event, &w->box, diag);
+        if (err != VS_OK) return err;
+        if (!vs_store_promised(&w->store)) {
+            err = let_go(w, diag);
+            if (err != VS_OK) return err;
+        }
+        if (n >= BATCH_EVENTS || box_bytes(&w->box) >= BATCH_BYTES) break;
+        if (vs_edge_wait(w->edge, event, 0) != VS_OK) break;
+    }
+    return let_go(w, diag);
 }
 
 /* Take events until told to stop. A step that fails is the machine's fault: nothing it made leaves.
  */
-static vs_err loop(const vs_daemon *d, vs_edge *edge, void *role, role_step step, vs_export *export,
-                   vs_diag *diag)
+static vs_err loop(work *w, vs_diag *diag)
 {
-    vs_outbox box = {0};
     uint64_t next_tick = 0;
     vs_err err = VS_OK;
-    while (err == VS_OK && !d->stop(d->ctx)) {
+    vs_store_hold(&w->store);
+    while (err == VS_OK && !w->d->stop(w->d->ctx)) {
         vs_event event;
         uint64_t now = unix_ms();
-        uint64_t wait = next_tick > now ? next_tick - now : 0;
-        vs_err got = vs_edge_wait(edge, &event, wait < TICK_MS ? (uint32_t)wait : TICK_MS);
+        bool busy = w->busy != NULL && w->busy(w->role);
+        uint64_t wait = next_tick > now && !busy ? next_tick - now : 0;
+        vs_err got = vs_edge_wait(w->edge, &event, wait < TICK_MS ? (uint32_t)wait : TICK_MS);
         if (got != VS_OK && got != VS_ERR_TIMEOUT) {
             err = vs_fail(diag, got, "the network edge failed (%s)", vs_err_name(got));
             break;
         }
+        if (got == VS_OK) err = take_events(w, &event, diag);
         now = unix_ms();
-        if (got == VS_OK && event.kind != VS_EVENT_TICK) {
-            err = step(role, now, &event, &box, diag);
-            if (err == VS_OK) err = publish(export, diag);
-            if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
-        }
         /* Also when the wall clock was set back: no tick may wait for the old time. */
-        if (err == VS_OK && (now >= next_tick || next_tick - now > TICK_MS)) {
+        if (err == VS_OK && (busy || now >= next_tick || next_tick - now > TICK_MS)) {
             vs_event tick = {.kind = VS_EVENT_TICK};
-            err = step(role, now, &tick, &box, diag);
-            if (err == VS_OK) err = publish(export, diag);
-            if (err == VS_OK) err = vs_edge_flush(edge, &box, diag);
+            err = w->step(w->role, now, &tick, &w->box, diag);
+            if (err == VS_OK) err = let_go(w, diag);
             next_tick = now + TICK_MS;
         }
     }
-    vs_outbox_free(&box);
+    vs_outbox_free(&w->box);
     return err;
 }
 
@@ -95,6 +136,11 @@ static vs_err step_shareholder(void *role, uint64_t now_ms, const vs_event *even
                                vs_diag *diag)
 {
     return vs_shareholder_step(role, now_ms, event, out, diag);
+}
+
+static bool shareholder_is_busy(const void *role)
+{
+    return vs_shareholder_is_busy(role);
 }
 
 vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
@@ -116,7 +162,13 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     if (err == VS_OK) err = vs_edge_new_tls(&edge, address, INFLIGHT, d->fed->tls, diag);
     if (err == VS_OK) {
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
-        err = loop(d, edge, role, step_shareholder, NULL, diag);
+        work w = {.d = d,
+                  .edge = edge,
+                  .store = store,
+                  .role = role,
+                  .step = step_shareholder,
+                  .busy = shareholder_is_busy};
+        err = loop(&w, diag);
     }
     vs_edge_free(edge);
     vs_shareholder_free(role);
@@ -209,7 +261,13 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
         vs_aggregator_on_notice(role, d->notice, d->ctx);
         notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
                d->fed->name, address, vs_log_size(log));
-        err = loop(d, edge, role, step_aggregator, export, diag);
+        work w = {.d = d,
+                  .edge = edge,
+                  .store = store,
+                  .export = export,
+                  .role = role,
+                  .step = step_aggregator};
+        err = loop(&w, diag);
     }
     vs_edge_free(edge);
     vs_http_free(http);

@@ -166,6 +166,11 @@ uint32_t vs_shareholder_index(const vs_shareholder *sh)
     return sh->j;
 }
 
+bool vs_shareholder_is_busy(const vs_shareholder *sh)
+{
+    return vs_sh_sum_is_behind(sh->round);
+}
+
 /* --- requests ------------------------------------------------------------------------------------
  */
 
@@ -256,6 +261,9 @@ vs_err vs_shareholder_step(vs_shareholder *sh, uint64_t now_ms, const vs_event *
     set_time(sh, now_ms);
     vs_err err = vs_sh_expire(sh, diag);
     if (err == VS_OK) err = vs_sh_sweep(sh, diag);
+    if (err == VS_OK && event->kind == VS_EVENT_TICK && vs_sh_sum_is_behind(sh->round)) {
+        err = vs_sh_sum_slice(sh, diag);
+    }
     if (err != VS_OK || event->kind != VS_EVENT_REQUEST) return err;
     vs_out *item = vs_outbox_reply(out, event->conn);
     if (item == NULL) return vs_fail(diag, VS_ERR_NOMEM, "shareholder: out of memory");

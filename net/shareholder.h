@@ -6,6 +6,7 @@
 #ifndef VS_NET_SHAREHOLDER_H
 #define VS_NET_SHAREHOLDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -29,6 +30,8 @@ void vs_shareholder_free(vs_shareholder *sh);
 VS_MUST_CHECK vs_err vs_shareholder_step(vs_shareholder *sh, uint64_t now_ms, const vs_event *event,
                                          vs_outbox *out, vs_diag *diag);
 
+/* It has adding up to do (after a restart) and wants the next TICK at once. */
+bool vs_shareholder_is_busy(const vs_shareholder *sh);
 uint32_t vs_shareholder_index(const vs_shareholder *sh);
 
 #endif /* VS_NET_SHAREHOLDER_H */

@@ -199,13 +199,18 @@ static vs_err make_answer(vs_shareholder *sh, answer *a, vs_buf *reply, vs_diag 
 {
     vs_buf records = {0};
     bool found = false, missing = false;
+    uint32_t left = 0;
     vs_err err = find_records(sh, &a->view->set, &records, &found, diag);
     if (err == VS_OK && !found) {
         err = vs_reply_error(reply, vsw_Code_CANNOT, 0,
                              "the records of the logged set are not "
                              "here");
     } else if (err == VS_OK) {
-        err = vs_sh_sum_exactly(sh, records.p, a->view->set.count, &missing, diag);
+        err = vs_sh_sum_exactly(sh, records.p, a->view->set.count, &missing, &left, diag);
+    }
+    if (err == VS_OK && reply->len == 0 && !missing && left > 0) {
+        err =
+            vs_reply_error(reply, vsw_Code_BUSY, left, "%u shares are still to be added up", left);
     }
     if (err == VS_OK && reply->len == 0 && missing) {
         err = vs_reply_error(reply, vsw_Code_CANNOT, 0,

@@ -26,9 +26,11 @@
 #define SH_SKEW_S 300u          /* our clock against the aggregator's */
 #define SH_UPLOADS_MAX 64u      /* uploads with running state in memory */
 #define SH_UPLOAD_IDLE_MS 2000u /* one that waits so long may lose its place: it is rebuilt */
-#define SH_KEYS_MAX 16u         /* round keys handed out for rounds that are not open */
-#define SH_LOG_BATCH_MAX 4096u  /* entries in one message */
-#define SH_SECRET_BYTES 32u     /* X25519 */
+#define SH_KEPT_BYTES_MAX (UINT32_C(64) << 20)  /* opened shares of running uploads, together */
+#define SH_SUM_SLICE_BYTES (UINT32_C(16) << 20) /* of shares added to the sum in one step */
+#define SH_KEYS_MAX 16u        /* round keys handed out for rounds that are not open */
+#define SH_LOG_BATCH_MAX 4096u /* entries in one message */
+#define SH_SECRET_BYTES 32u    /* X25519 */
 #define SH_RECORDS_MAX                                                                             \
     (VS_WIRE_BODY_MAX / VS_RECORD_BYTES) /* included and rejected in a vote message */
 
@@ -48,6 +50,7 @@ typedef struct sh_client {
     vs_reject reason;
     bool twice;  /* signed two different submissions: evidence is stored, left out of the list */
     bool in_sum; /* its share is in the running sum */
+    bool broken; /* its stored bytes do not open c_j any more */
 } sh_client;
 
 /* An upload that is running: rebuilt from the stored chunks when it is not in memory. In
@@ -62,12 +65,19 @@ typedef struct sh_upload {
     vs_h32 seed_root; /* R_j of a seed share */
     vs_proof_acc proof;
     uint64_t used_ms;
+    vs_fe
+        *kept; /* the opened share so far, wiped at the end; NULL where SH_KEPT_BYTES_MAX is used */
+    size_t kept_bytes;
 } sh_upload;
 
 /* Sum of accepted shares. It has M columns: mask columns have no place in it. */
 typedef struct sh_sum {
-    vs_fe *column;    /* sodium_malloc; NULL: not there, rebuilt when needed */
+    vs_fe *column;    /* sodium_malloc; NULL: not there, made when needed */
     uint32_t columns; /* M */
+    uint32_t n_in;    /* clients in it */
+    uint32_t next;    /* no client before this one is to be added or subtracted */
+    bool stuck;       /* the round's secret is gone: nothing opens any more */
+    bool *goal;       /* by client: in U; NULL: every accepted client is to be in the sum */
 } sh_sum;
 
 /* The newest round whose `open` we took. */
@@ -88,6 +98,8 @@ typedef struct sh_round {
     uint8_t list_sig[64];
     sh_client *client;
     uint32_t n_clients, cap_clients;
+    uint32_t *by_key, *by_submission; /* positions in client, sorted */
+    uint32_t n_accepted, n_rejected, n_broken;
     sh_sum sum;
 } sh_round;
 
@@ -104,11 +116,12 @@ struct vs_shareholder {
     uint64_t key[SH_KEYS_MAX]; /* rounds that may have a secret */
     uint32_t n_keys;
     sh_upload *upload[SH_UPLOADS_MAX];
-    vs_replay *log;   /* what we cosigned */
-    vs_replay *ahead; /* the same and the entries that were pushed since */
-    uint8_t *plain;   /* VS_SEAL_CHUNK_MAX, sodium_malloc */
-    vs_fe *elements;  /* VS_CHUNK_ELEMENTS, sodium_malloc */
-    vs_buf sealed;    /* one stored chunk */
+    size_t kept_bytes; /* of all uploads */
+    vs_replay *log;    /* what we cosigned */
+    vs_replay *ahead;  /* the same and the entries that were pushed since */
+    uint8_t *plain;    /* VS_SEAL_CHUNK_MAX, sodium_malloc */
+    vs_fe *elements;   /* VS_CHUNK_ELEMENTS, sodium_malloc */
+    vs_buf sealed;     /* one stored chunk */
 };
 
 /* --- store (shareholder_store.c) -----------------------------------------------------------------
@@ -202,12 +215,18 @@ VS_MUST_CHECK vs_err vs_sh_upload_feed(vs_shareholder *sh, sh_upload *up, const 
  */
 
 void vs_sh_sum_wipe(sh_round *r);
-/* Add one accepted client. Trouble with stored bytes drops the running sum, nothing else. */
-VS_MUST_CHECK vs_err vs_sh_sum_include(vs_shareholder *sh, sh_client *c, vs_diag *diag);
-/* Make the sum that of exactly these n records. *missing: a record is not held, or its stored
- * bytes no longer open to c_j; there is no sum then. */
+/* Add one accepted client: from what its upload kept in memory (NULL: nothing), else from the
+ * stored bytes. Trouble with those drops the running sum, nothing else. */
+VS_MUST_CHECK vs_err vs_sh_sum_include(vs_shareholder *sh, sh_client *c, const sh_upload *up,
+                                       vs_diag *diag);
+/* True while shares wait to be added (after a restart) or left out: vs_sh_sum_slice does some. */
+bool vs_sh_sum_is_behind(const sh_round *r);
+VS_MUST_CHECK vs_err vs_sh_sum_slice(vs_shareholder *sh, vs_diag *diag);
+/* Make the sum that of exactly these n records, a slice at a time: *left clients are still to be
+ * added or subtracted. *missing: a record is not held, or its stored bytes no longer open to c_j;
+ * there is no sum then. */
 VS_MUST_CHECK vs_err vs_sh_sum_exactly(vs_shareholder *sh, const uint8_t *records, uint32_t n,
-                                       bool *missing, vs_diag *diag);
+                                       bool *missing, uint32_t *left, vs_diag *diag);
 
 /* --- set (shareholder_set.c) ---------------------------------------------------------------------
  */

@@ -140,6 +140,8 @@ void vs_sh_round_free(sh_round *r)
     vs_buf_free(&r->vote);
     vs_buf_free(&r->list);
     free(r->client);
+    free(r->by_key);
+    free(r->by_submission);
     free(r);
 }
 
@@ -401,7 +403,8 @@ vs_err vs_sh_finish(vs_shareholder *sh, uint64_t round, vs_diag *diag)
         vs_sh_upload_drop(sh, NULL);
         vs_sh_sum_wipe(sh->round);
         sh->round->over = true;
-        sh->round->n_clients = 0;
+        sh->round->n_clients = sh->round->n_accepted = 0;
+        sh->round->n_rejected = sh->round->n_broken = 0;
     }
     sh->sweeping = true;
     return err == VS_OK ? vs_sh_sweep(sh, diag) : err;

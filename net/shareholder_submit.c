@@ -50,6 +50,7 @@ static vs_err store_evidence(vs_shareholder *sh, sh_client *c, const char *what,
 static vs_err reject(vs_shareholder *sh, sh_client *c, vs_reject reason, vs_diag *diag)
 {
     sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
+    sh->round->n_rejected += c->state != SH_REJECTED;
     c->state = SH_REJECTED;
     c->reason = reason;
     vs_sh_upload_drop(sh, c);
@@ -187,9 +188,8 @@ static vs_err resume(vs_shareholder *sh, sh_client *c, vs_buf *reply, vs_diag *d
 /* A client that was rejected or cheated keeps its entry, so the table is bounded by 2 N. */
 static bool quota_is_full(const sh_round *r)
 {
-    uint32_t live = 0;
-    for (uint32_t i = 0; i < r->n_clients; i++) live += r->client[i].state != SH_REJECTED;
-    return live >= r->round.open.max_clients || r->n_clients >= 2 * r->round.open.max_clients;
+    return r->n_clients - r->n_rejected >= r->round.open.max_clients ||
+           r->n_clients >= 2 * r->round.open.max_clients;
 }
 
 static vs_err begin_new(vs_shareholder *sh, const vs_header *h, const vs_request *req,
@@ -387,8 +387,9 @@ static vs_err accept(vs_shareholder *sh, sh_client *c, const vs_h32 *manifest, c
     vs_store_item trailer = vs_sh_item(&key, req->body, req->body_len);
     err = store_client(sh, c, &trailer, diag);
     if (err != VS_OK) return err;
+    r->n_accepted++;
+    err = vs_sh_sum_include(sh, c, up, diag);
     vs_sh_upload_drop(sh, c);
-    err = vs_sh_sum_include(sh, c, diag);
     return err == VS_OK ? reply_receipt(sh, c, reply) : err;
 }
 

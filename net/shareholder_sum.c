@@ -11,13 +11,17 @@
 void vs_sh_sum_wipe(sh_round *r)
 {
     sodium_free(r->sum.column); /* wipes */
-    r->sum.column = NULL;
+    free(r->sum.goal);
+    r->sum = (sh_sum){.columns = r->sum.columns};
     for (uint32_t i = 0; i < r->n_clients; i++) r->client[i].in_sum = false;
 }
 
 static vs_err sum_make(sh_round *r)
 {
+    bool *goal = r->sum.goal;
+    r->sum.goal = NULL;
     vs_sh_sum_wipe(r);
+    r->sum.goal = goal;
     r->sum.column = sodium_allocarray(r->sum.columns, sizeof *r->sum.column);
     if (r->sum.column == NULL) return VS_ERR_NOMEM;
     memset(r->sum.column, 0, r->sum.columns * sizeof *r->sum.column);
@@ -107,6 +111,12 @@ static vs_err apply_stored(vs_shareholder *sh, const sh_client *c, vs_seal *seal
     return err;
 }
 
+static void mark(sh_round *r, sh_client *c, bool in)
+{
+    c->in_sum = in;
+    r->sum.n_in += in ? 1u : UINT32_MAX;
+}
+
 /* Add or subtract one client. VS_ERR_PROOF, VS_ERR_STATE (no secret): not possible any more. */
 static vs_err apply_client(vs_shareholder *sh, sh_client *c, bool subtract, vs_diag *diag)
 {
@@ -122,7 +132,7 @@ static vs_err apply_client(vs_shareholder *sh, sh_client *c, bool subtract, vs_d
         err = vs_seal_new_receiver(&seal, secret.p, &h->share[at].ephemeral_key, &h->ctx, sh->j);
     }
     if (err == VS_OK) err = apply_stored(sh, c, seal, h, subtract, diag);
-    if (err == VS_OK) c->in_sum = !subtract;
+    if (err == VS_OK) mark(sh->round, c, !subtract);
     free(h);
     vs_seal_free(seal);
     vs_buf_free(&bytes);
@@ -130,21 +140,72 @@ static vs_err apply_client(vs_shareholder *sh, sh_client *c, bool subtract, vs_d
     return err;
 }
 
-vs_err vs_sh_sum_include(vs_shareholder *sh, sh_client *c, vs_diag *diag)
+/* The stored bytes of this client are lost: the sum starts again without it. */
+static void give_up_on(sh_round *r, sh_client *c)
+{
+    r->n_broken += !c->broken;
+    c->broken = true;
+    vs_sh_sum_wipe(r);
+}
+
+vs_err vs_sh_sum_include(vs_shareholder *sh, sh_client *c, const sh_upload *up, vs_diag *diag)
 {
     sh_round *r = sh->round;
-    vs_err err = VS_OK;
-    if (r->sum.column == NULL) {
-        for (uint32_t i = 0; i < r->n_clients; i++) { /* after a restart: rebuilt when needed */
-            if (&r->client[i] != c && r->client[i].state == SH_ACCEPTED) return VS_OK;
-        }
-        err = sum_make(r);
+    vs_err err = r->sum.column == NULL ? sum_make(r) : VS_OK;
+    if (err == VS_OK && up != NULL && up->kept != NULL) {
+        sum_apply(&r->sum, 0, up->kept, r->sum.columns, false);
+        mark(r, c, true);
+    } else if (err == VS_OK) {
+        err = apply_client(sh, c, false, diag);
     }
-    if (err == VS_OK) err = apply_client(sh, c, false, diag);
-    if (err == VS_OK) return VS_OK;
-    vs_sh_sum_wipe(r);
+    if (err == VS_ERR_PROOF) give_up_on(r, c);
+    if (err == VS_ERR_STATE) r->sum.stuck = true;
     return vs_sh_is_fatal(err) ? err : VS_OK;
 }
+
+/* --- catching up ---------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(const sh_round *r, uint32_t i)
+{
+    if (r->sum.goal != NULL) return r->sum.goal[i];
+    return r->client[i].state == SH_ACCEPTED && !r->client[i].broken;
+}
+
+bool vs_sh_sum_is_behind(const sh_round *r)
+{
+    if (r == NULL || r->over || r->answered || r->closed || r->sit_out) return false;
+    if (r->sum.stuck) return false;
+    if (r->sum.goal != NULL) return r->sum.next < r->n_clients;
+    return r->sum.n_in + r->n_broken < r->n_accepted;
+}
+
+vs_err vs_sh_sum_slice(vs_shareholder *sh, vs_diag *diag)
+{
+    sh_round *r = sh->round;
+    const uint64_t one = (uint64_t)r->sum.columns * VS_FE_BYTES;
+    uint64_t did = 0;
+    vs_err err = r->sum.column == NULL ? sum_make(r) : VS_OK;
+    if (r->sum.goal == NULL && r->sum.next >= r->n_clients) r->sum.next = 0;
+    while (err == VS_OK && did < SH_SUM_SLICE_BYTES && r->sum.next < r->n_clients) {
+        sh_client *c = &r->client[r->sum.next];
+        bool wanted = is_wanted(r, r->sum.next);
+        if (c->in_sum != wanted) {
+            err = apply_client(sh, c, !wanted, diag);
+            did += one;
+        }
+        if (err == VS_ERR_PROOF) {
+            give_up_on(r, c);
+            return VS_OK;
+        }
+        if (err == VS_OK) r->sum.next++;
+    }
+    if (err == VS_ERR_STATE) r->sum.stuck = true;
+    return vs_sh_is_fatal(err) ? err : VS_OK;
+}
+
+/* --- exactly U -----------------------------------------------------------------------------------
+ */
 
 static int by_pseudonym(const void *a, const void *b)
 {
@@ -170,7 +231,7 @@ static vs_err find_wanted(sh_round *r, const uint8_t *records, uint32_t n, bool 
             at++;
         }
         const sh_client *c = at < r->n_clients ? sorted[at] : NULL;
-        *missing = c == NULL || c->state != SH_ACCEPTED ||
+        *missing = c == NULL || c->state != SH_ACCEPTED || c->broken ||
                    !vs_h32_equal(&c->pseudonym, &rec.pseudonym) ||
                    !vs_h32_equal(&c->manifest_hash, &rec.manifest_hash) ||
                    !vs_h32_equal(&c->commit_root, &rec.commit_root);
@@ -181,31 +242,47 @@ static vs_err find_wanted(sh_round *r, const uint8_t *records, uint32_t n, bool 
 }
 
 /* Fewer passes: from the sum that is there, or from zero? */
-static vs_err start_from(sh_round *r, const bool *wanted, uint32_t n)
+static vs_err start_from(sh_round *r, uint32_t n)
 {
     uint32_t different = 0;
-    for (uint32_t i = 0; i < r->n_clients; i++) different += wanted[i] != r->client[i].in_sum;
+    for (uint32_t i = 0; i < r->n_clients; i++) {
+        different += r->sum.goal[i] != r->client[i].in_sum;
+    }
+    r->sum.next = 0;
     return r->sum.column == NULL || different > n ? sum_make(r) : VS_OK;
 }
 
-vs_err vs_sh_sum_exactly(vs_shareholder *sh, const uint8_t *records, uint32_t n, bool *missing,
-                         vs_diag *diag)
+/* The set does not change any more, so a goal that is there is this one; but a client may have been
+ * found broken since. */
+static vs_err set_goal(sh_round *r, const uint8_t *records, uint32_t n, bool *missing)
 {
-    sh_round *r = sh->round;
     bool *wanted = calloc(r->n_clients + 1, sizeof *wanted);
     vs_err err = wanted == NULL ? VS_ERR_NOMEM : find_wanted(r, records, n, wanted, missing);
-    if (err == VS_OK && !*missing) {
-        err = start_from(r, wanted, n);
-        for (uint32_t i = 0; i < r->n_clients && err == VS_OK; i++) {
-            sh_client *c = &r->client[i];
-            if (c->in_sum != wanted[i]) err = apply_client(sh, c, c->in_sum, diag);
-        }
-        if (err != VS_OK) vs_sh_sum_wipe(r);
-        if (err == VS_ERR_PROOF || err == VS_ERR_STATE) {
-            *missing = true;
-            err = VS_OK;
-        }
+    bool same = r->sum.goal != NULL && err == VS_OK &&
+                memcmp(r->sum.goal, wanted, r->n_clients * sizeof *wanted) == 0;
+    if (err != VS_OK || *missing || same) {
+        free(wanted);
+        return err;
     }
-    free(wanted);
+    free(r->sum.goal);
+    r->sum.goal = wanted;
+    return start_from(r, n);
+}
+
+vs_err vs_sh_sum_exactly(vs_shareholder *sh, const uint8_t *records, uint32_t n, bool *missing,
+                         uint32_t *left, vs_diag *diag)
+{
+    sh_round *r = sh->round;
+    bool found = false;
+    vs_buf secret = {0};
+    *left = 0;
+    vs_err err = vs_sh_round_secret(sh, sh->newest, &secret, &found, diag);
+    vs_buf_free_secret(&secret);
+    if (err != VS_OK) return err;
+    err = set_goal(r, records, n, missing);
+    if (err == VS_OK && !found) *missing = true; /* nothing opens any more */
+    if (err == VS_OK && !*missing) err = vs_sh_sum_slice(sh, diag);
+    if (err == VS_OK && !*missing) err = set_goal(r, records, n, missing); /* found broken? */
+    if (err == VS_OK && !*missing) *left = r->n_clients - r->sum.next;
     return err;
 }

@@ -11,34 +11,81 @@
 /* --- clients -------------------------------------------------------------------------------------
  */
 
+static const vs_h32 *key_of(const sh_client *c)
+{
+    return &c->key;
+}
+
+static const vs_h32 *submission_of(const sh_client *c)
+{
+    return &c->submission;
+}
+
+typedef const vs_h32 *(*sh_name_of)(const sh_client *c);
+
+/* Place in a sorted index of the first client whose name is not below `name`. */
+static uint32_t lower_bound(const sh_round *r, const uint32_t *index, sh_name_of of,
+                            const vs_h32 *name)
+{
+    uint32_t lo = 0, hi = r->n_clients;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (vs_h32_compare_vartime(of(&r->client[index[mid]]), name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static sh_client *find(const sh_round *r, const uint32_t *index, sh_name_of of, const vs_h32 *name)
+{
+    uint32_t at = lower_bound(r, index, of, name);
+    if (at == r->n_clients || !vs_h32_equal(of(&r->client[index[at]]), name)) return NULL;
+    return &r->client[index[at]];
+}
+
 sh_client *vs_sh_client_by_key(sh_round *r, const vs_h32 *key)
 {
-    for (uint32_t i = 0; i < r->n_clients; i++) {
-        if (memcmp(r->client[i].key.b, key->b, VS_H32_BYTES) == 0) return &r->client[i];
-    }
-    return NULL;
+    return find(r, r->by_key, key_of, key);
 }
 
 sh_client *vs_sh_client_by_submission(sh_round *r, const vs_h32 *submission)
 {
-    for (uint32_t i = 0; i < r->n_clients; i++) {
-        if (memcmp(r->client[i].submission.b, submission->b, VS_H32_BYTES) == 0) {
-            return &r->client[i];
-        }
-    }
-    return NULL;
+    return find(r, r->by_submission, submission_of, submission);
+}
+
+static bool grow_clients(sh_round *r)
+{
+    uint32_t cap = r->cap_clients == 0 ? 16 : 2 * r->cap_clients;
+    sh_client *client = realloc(r->client, cap * sizeof *client);
+    if (client != NULL) r->client = client;
+    uint32_t *by_key = realloc(r->by_key, cap * sizeof *by_key);
+    if (by_key != NULL) r->by_key = by_key;
+    uint32_t *by_submission = realloc(r->by_submission, cap * sizeof *by_submission);
+    if (by_submission != NULL) r->by_submission = by_submission;
+    if (client == NULL || by_key == NULL || by_submission == NULL) return false;
+    r->cap_clients = cap;
+    return true;
+}
+
+static void insert(sh_round *r, uint32_t *index, sh_name_of of, uint32_t position)
+{
+    uint32_t at = lower_bound(r, index, of, of(&r->client[position]));
+    memmove(index + at + 1, index + at, (r->n_clients - at) * sizeof *index);
+    index[at] = position;
 }
 
 vs_err vs_sh_client_add(sh_round *r, const sh_client *c)
 {
-    if (r->n_clients == r->cap_clients) {
-        uint32_t cap = r->cap_clients == 0 ? 16 : 2 * r->cap_clients;
-        sh_client *grown = realloc(r->client, cap * sizeof *grown);
-        if (grown == NULL) return VS_ERR_NOMEM;
-        r->client = grown;
-        r->cap_clients = cap;
-    }
-    r->client[r->n_clients++] = *c;
+    if (r->n_clients == r->cap_clients && !grow_clients(r)) return VS_ERR_NOMEM;
+    uint32_t position = r->n_clients;
+    r->client[position] = *c;
+    insert(r, r->by_key, key_of, position);
+    insert(r, r->by_submission, submission_of, position);
+    r->n_clients++;
+    r->n_accepted += c->state == SH_ACCEPTED;
+    r->n_rejected += c->state == SH_REJECTED;
     return VS_OK;
 }
 
@@ -112,10 +159,13 @@ uint64_t vs_sh_chunk_offset(const sh_round *r, uint32_t chunk)
 /* --- one upload ----------------------------------------------------------------------------------
  */
 
-static void upload_free(sh_upload *up)
+static void upload_free(vs_shareholder *sh, sh_upload *up)
 {
     if (up == NULL) return;
     vs_seal_free(up->seal);
+    if (up->kept != NULL) sodium_memzero(up->kept, up->kept_bytes);
+    free(up->kept);
+    sh->kept_bytes -= up->kept_bytes;
     sodium_free(up); /* wipes */
 }
 
@@ -125,7 +175,7 @@ void vs_sh_upload_drop(vs_shareholder *sh, const sh_client *c)
         sh_upload *up = sh->upload[i];
         if (up == NULL) continue;
         if (c != NULL && !vs_h32_equal(&up->submission, &c->submission)) continue;
-        upload_free(up);
+        upload_free(sh, up);
         sh->upload[i] = NULL;
     }
 }
@@ -135,7 +185,7 @@ void vs_sh_upload_expire(vs_shareholder *sh)
     for (uint32_t i = 0; i < SH_UPLOADS_MAX; i++) {
         sh_upload *up = sh->upload[i];
         if (up == NULL || sh->now_ms < up->used_ms + 30 * SH_UPLOAD_IDLE_MS) continue;
-        upload_free(up);
+        upload_free(sh, up);
         sh->upload[i] = NULL;
     }
 }
@@ -157,17 +207,30 @@ static vs_err feed_seed(vs_shareholder *sh, sh_upload *up, const uint8_t seed[VS
     return VS_OK;
 }
 
+/* Place for a whole opened vector share, so that it need not be opened again to be added. */
+static void keep(vs_shareholder *sh, sh_upload *up)
+{
+    size_t n = (size_t)sh->round->round.layout.columns + VS_MASK_COLUMNS;
+    if (sh->round->is_seed || n * sizeof *up->kept > SH_KEPT_BYTES_MAX - sh->kept_bytes) return;
+    up->kept = malloc(n * sizeof *up->kept);
+    if (up->kept == NULL) return;
+    up->kept_bytes = n * sizeof *up->kept;
+    sh->kept_bytes += up->kept_bytes;
+}
+
 static vs_err feed_plain(vs_shareholder *sh, sh_upload *up, size_t len)
 {
+    vs_fe *to = sh->elements;
     if (up->next == 0) {
         memcpy(up->nonce, sh->plain, VS_NONCE_BYTES);
         return VS_OK;
     }
     if (sh->round->is_seed) return feed_seed(sh, up, sh->plain);
-    vs_err err = vs_fe_decode_many(sh->elements, sh->plain, len / VS_FE_BYTES);
+    if (up->kept != NULL) to = up->kept + (size_t)(up->next - 1) * VS_CHUNK_ELEMENTS;
+    vs_err err = vs_fe_decode_many(to, sh->plain, len / VS_FE_BYTES);
     if (err != VS_OK) return err;
     vs_share_root_update(&up->root, sh->plain, len);
-    vs_proof_update(&up->proof, sh->elements, len / VS_FE_BYTES);
+    vs_proof_update(&up->proof, to, len / VS_FE_BYTES);
     return VS_OK;
 }
 
@@ -208,6 +271,7 @@ static vs_err upload_start(vs_shareholder *sh, sh_upload *up, const sh_client *c
     if (err == VS_OK) {
         vs_share_root_init(&up->root);
         vs_proof_start(&up->proof, rho, r->round.layout.columns);
+        keep(sh, up);
     }
     free(h);
     vs_buf_free(&bytes);
@@ -263,10 +327,10 @@ vs_err vs_sh_upload_get(vs_shareholder *sh, sh_client *c, sh_upload **out, vs_di
     vs_err err = upload_start(sh, up, c, diag);
     if (err == VS_OK) err = upload_catch_up(sh, up, diag);
     if (err != VS_OK) {
-        upload_free(up);
+        upload_free(sh, up);
         return err;
     }
-    upload_free(*place);
+    upload_free(sh, *place);
     *place = up;
     *out = up;
     return VS_OK;

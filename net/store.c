@@ -27,3 +27,18 @@ vs_err vs_store_check_name(const char *name, vs_diag *diag)
         "'/', at most %u chars",
         name, VS_STORE_NAME_MAX);
 }
+
+void vs_store_hold(const vs_store *store)
+{
+    if (store->ops->hold != NULL) store->ops->hold(store->ctx);
+}
+
+bool vs_store_promised(const vs_store *store)
+{
+    return store->ops->promised != NULL && store->ops->promised(store->ctx);
+}
+
+vs_err vs_store_flush(const vs_store *store, vs_diag *diag)
+{
+    return store->ops->flush == NULL ? VS_OK : store->ops->flush(store->ctx, diag);
+}

@@ -58,12 +58,24 @@ typedef struct vs_store_ops {
     vs_err (*secret_get)(void *ctx, const char *name, vs_buf *out, bool *found, vs_diag *diag);
     /* Overwritten, then gone, durably. Missing is VS_OK. */
     vs_err (*secret_erase)(void *ctx, const char *name, vs_diag *diag);
+    /* Group commit; all three may be NULL, then every call is durable by itself. After hold, put
+     * and blob_sync only promise: what they did is seen by every later call, and becomes durable,
+     * all of it or nothing, by flush. blob_remove, secret_put and secret_erase cannot be taken
+     * back, so they flush first. While something is promised, nothing may leave the process. */
+    void (*hold)(void *ctx);
+    bool (*promised)(const void *ctx);
+    vs_err (*flush)(void *ctx, vs_diag *diag); /* nothing promised: nothing is done */
 } vs_store_ops;
 
 typedef struct vs_store {
     const vs_store_ops *ops;
     void *ctx;
 } vs_store;
+
+/* The three operations of group commit, for a store that may not have them. */
+void vs_store_hold(const vs_store *store);
+bool vs_store_promised(const vs_store *store);
+VS_MUST_CHECK vs_err vs_store_flush(const vs_store *store, vs_diag *diag);
 
 /* The check behind every operation, for implementations. */
 VS_MUST_CHECK vs_err vs_store_check_name(const char *name, vs_diag *diag);

@@ -11,7 +11,11 @@
 #include "ledger/db.h"
 #include "net/store.h"
 
-enum { OPEN_MAX_BLOBS = 16, PATH_BYTES = 4096 };
+enum {
+    OPEN_MAX_BLOBS = 80,      /* more than uploads run at once (SH_UPLOADS_MAX) */
+    PROMISED_MAX_BLOBS = 256, /* synced together at the latest */
+    PATH_BYTES = 4096,
+};
 
 /* A blob's open file, closed when its place is needed. Closing loses nothing: a later fsync through
  * another descriptor covers the same file. */
@@ -26,7 +30,12 @@ typedef struct disk_store {
     char *dir;
     open_blob open[OPEN_MAX_BLOBS];
     uint64_t uses;
+    bool held; /* put and blob_sync promise only; the promised values are an open transaction */
+    char (*promised)[VS_STORE_NAME_MAX + 1]; /* blobs, PROMISED_MAX_BLOBS places */
+    uint32_t n_promised;
 } disk_store;
+
+static vs_err flush(void *ctx, vs_diag *diag);
 
 static vs_err io_fail(vs_diag *diag, const char *path, const char *doing)
 {
@@ -58,15 +67,16 @@ static vs_err put(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag
     vs_err err = VS_OK;
     for (size_t i = 0; err == VS_OK && i < n; i++) err = vs_store_check_name(items[i].key, diag);
     if (err != VS_OK || n == 0) return err;
-    err = vs_db_begin(s->db, diag);
+    if (!vs_db_in_transaction(s->db)) err = vs_db_begin(s->db, diag);
     if (err != VS_OK) return err;
     for (size_t i = 0; err == VS_OK && i < n; i++) {
         err = items[i].value == NULL
                   ? vs_db_delete(s->db, items[i].key, diag)
                   : vs_db_put(s->db, items[i].key, items[i].value, items[i].len, diag);
     }
+    if (err == VS_OK && s->held) return VS_OK;
     if (err == VS_OK) return vs_db_commit(s->db, diag);
-    vs_db_rollback(s->db);
+    vs_db_rollback(s->db); /* with all that was promised: the process stops */
     return err;
 }
 
@@ -176,16 +186,43 @@ static vs_err blob_write(void *ctx, const char *name, uint64_t offset, const voi
     return err == VS_OK ? write_at(fd, name, offset, data, len, diag) : err;
 }
 
-static vs_err blob_sync(void *ctx, const char *name, vs_diag *diag)
+static vs_err blob_size(void *ctx, const char *name, uint64_t *size, bool *found, vs_diag *diag);
+
+/* The folder's entry of the blob is durable with the folder. */
+static vs_err sync_blobs_folder(disk_store *s, vs_diag *diag)
 {
     char path[PATH_BYTES];
+    vs_err err = path_of(path, s, "blobs", "any", diag);
+    return err == VS_OK ? vs_file_sync_folder_of(path, diag) : err;
+}
+
+static vs_err sync_one(disk_store *s, const char *name, vs_diag *diag)
+{
     int fd;
-    vs_err err = open_fd(&fd, ctx, name, false, diag);
+    vs_err err = open_fd(&fd, s, name, false, diag);
     if (err != VS_OK) return err;
     if (fd < 0) return vs_fail(diag, VS_ERR_IO, "blob %s: is not there", name);
-    if (fsync(fd) != 0) return io_fail(diag, name, "fsync blob");
-    err = path_of(path, ctx, "blobs", name, diag);
-    return err == VS_OK ? vs_file_sync_folder_of(path, diag) : err;
+    return fsync(fd) == 0 ? VS_OK : io_fail(diag, name, "fsync blob");
+}
+
+static vs_err blob_sync(void *ctx, const char *name, vs_diag *diag)
+{
+    disk_store *s = ctx;
+    uint64_t size;
+    bool found;
+    if (!s->held) {
+        vs_err err = sync_one(s, name, diag);
+        return err == VS_OK ? sync_blobs_folder(s, diag) : err;
+    }
+    vs_err err = blob_size(s, name, &size, &found, diag);
+    if (err == VS_OK && !found) err = vs_fail(diag, VS_ERR_IO, "blob %s: is not there", name);
+    if (err == VS_OK && s->n_promised == PROMISED_MAX_BLOBS) err = flush(s, diag);
+    if (err != VS_OK) return err;
+    for (uint32_t i = 0; i < s->n_promised; i++) {
+        if (strcmp(s->promised[i], name) == 0) return VS_OK;
+    }
+    memcpy(s->promised[s->n_promised++], name, strlen(name) + 1);
+    return VS_OK;
 }
 
 static vs_err read_at(int fd, const char *name, uint64_t offset, size_t len, vs_buf *out,
@@ -243,6 +280,7 @@ static vs_err blob_remove(void *ctx, const char *name, vs_diag *diag)
     char path[PATH_BYTES];
     open_blob *victim;
     vs_err err = path_of(path, ctx, "blobs", name, diag);
+    if (err == VS_OK) err = flush(ctx, diag);
     if (err != VS_OK) return err;
     open_blob *o = find_open(ctx, name, &victim);
     if (o != NULL) close_blob(o);
@@ -279,6 +317,8 @@ static vs_err secret_put(void *ctx, const char *name, const uint8_t *data, size_
     }
     int n = snprintf(old, sizeof old, "%s.tmp-old", path);
     if (n < 0 || n >= PATH_BYTES) return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", path);
+    err = flush(ctx, diag);
+    if (err != VS_OK) return err;
     if (link(path, old) != 0 && errno != ENOENT) return io_fail(diag, old, "link");
     err = vs_file_write_durable(path, data, len, 0600, diag);
     return err == VS_OK ? vs_file_erase(old, diag) : err;
@@ -299,6 +339,7 @@ static vs_err secret_erase(void *ctx, const char *name, vs_diag *diag)
 {
     char path[PATH_BYTES];
     vs_err err = path_of(path, ctx, "secrets", name, diag);
+    if (err == VS_OK) err = flush(ctx, diag);
     return err == VS_OK ? erase(path, diag) : err;
 }
 
@@ -322,6 +363,35 @@ static vs_err sweep(const disk_store *s, vs_diag *diag)
     return err;
 }
 
+/* --- group commit -------------------------------------------------------------------------------
+ */
+
+static void hold(void *ctx)
+{
+    disk_store *s = ctx;
+    s->held = true;
+}
+
+static bool promised(const void *ctx)
+{
+    const disk_store *s = ctx;
+    return s->n_promised > 0 || vs_db_in_transaction(s->db);
+}
+
+/* Files before the values that speak of them. */
+static vs_err flush(void *ctx, vs_diag *diag)
+{
+    disk_store *s = ctx;
+    vs_err err = VS_OK;
+    for (uint32_t i = 0; err == VS_OK && i < s->n_promised; i++) {
+        err = sync_one(s, s->promised[i], diag);
+    }
+    if (err == VS_OK && s->n_promised > 0) err = sync_blobs_folder(s, diag);
+    if (err == VS_OK && vs_db_in_transaction(s->db)) err = vs_db_commit(s->db, diag);
+    if (err == VS_OK) s->n_promised = 0;
+    return err;
+}
+
 /* ------------------------------------------------------------------------------------------------
  */
 
@@ -337,6 +407,9 @@ static const vs_store_ops disk_ops = {
     .secret_put = secret_put,
     .secret_get = secret_get,
     .secret_erase = secret_erase,
+    .hold = hold,
+    .promised = promised,
+    .flush = flush,
 };
 
 static vs_err make_folder(const char *dir, const char *name, vs_diag *diag)
@@ -351,7 +424,8 @@ static vs_err make_folder(const char *dir, const char *name, vs_diag *diag)
 static void free_store(disk_store *s)
 {
     for (size_t i = 0; i < OPEN_MAX_BLOBS; i++) close_blob(&s->open[i]);
-    if (s->db != NULL) vs_db_close(s->db);
+    if (s->db != NULL) vs_db_close(s->db); /* what is promised is not kept */
+    free(s->promised);
     free(s->dir);
     free(s);
 }
@@ -362,7 +436,10 @@ vs_err vs_store_disk_open(vs_store *out, const char *dir, vs_diag *diag)
     *out = (vs_store){0};
     disk_store *s = calloc(1, sizeof *s);
     if (s != NULL) s->dir = strdup(dir);
-    if (s == NULL || s->dir == NULL) {
+    if (s != NULL) s->promised = calloc(PROMISED_MAX_BLOBS, sizeof *s->promised);
+    if (s == NULL || s->dir == NULL || s->promised == NULL) {
+        if (s != NULL) free(s->promised);
+        if (s != NULL) free(s->dir);
         free(s);
         return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", dir);
     }
