@@ -20,8 +20,10 @@ static void print_parties(const vs_demo *d)
 {
     const vs_demo_options *o = &d->o;
     const vs_tolerance t = vs_federation_tolerance(&o->committee);
+    char partition[VS_PARTITION_TEXT_BYTES];
+    vs_partition_format(partition, o->work.partition);
     (void)printf("  clients        %u processes, about %zu images each (%s)\n", o->work.n_clients,
-                 d->train.n_rows / o->work.n_clients, vs_partition_name(o->work.partition));
+                 d->train.n_rows / o->work.n_clients, partition);
     (void)printf("  shareholders   %u processes; %u together learn%s nothing, any %u may be lost\n",
                  o->shareholders, t.colluders, t.colluders == 1 ? "s" : "", t.lost_after_set);
     (void)printf("  aggregator     1 process; learns the sum over at least %u clients, no update\n",

@@ -45,7 +45,7 @@ vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag)
     vs_process *p = vs_demo_client(d, i);
     char federation[VS_PROCESS_PATH_BYTES], key[VS_PROCESS_PATH_BYTES],
         reveal[VS_PROCESS_PATH_BYTES], file[64], index[16], count[16], seed[24], epochs[16],
-        batch[16], rate[32], model[VS_MODEL_SPEC_BYTES];
+        batch[16], rate[32], model[VS_MODEL_SPEC_BYTES], partition[VS_PARTITION_TEXT_BYTES];
     (void)snprintf(p->name, sizeof p->name, "client %u", i);
     vs_err err = vs_demo_path(d, federation, "federation.json", diag);
     (void)snprintf(file, sizeof file, "client-%u.key", i);
@@ -60,6 +60,7 @@ vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag)
     (void)snprintf(epochs, sizeof epochs, "%u", d->o.training.local_epochs);
     (void)snprintf(batch, sizeof batch, "%u", d->o.training.batch_size);
     (void)snprintf(rate, sizeof rate, "%.17g", d->o.training.learning_rate);
+    vs_partition_format(partition, d->o.work.partition);
     vs_model_format(model, &d->o.model);
     const char *const args[] = {"train",
                                 "--federation",
@@ -75,7 +76,7 @@ vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag)
                                 "--num-clients",
                                 count,
                                 "--partition",
-                                vs_partition_name(d->o.work.partition),
+                                partition,
                                 "--rounds",
                                 "1000000", /* until SIGTERM */
                                 "--local-epochs",

@@ -51,7 +51,6 @@ vs_err vs_trainer_init(vs_trainer *t, vs_diag *diag)
 
 void vs_trainer_clear(vs_trainer *t)
 {
-    if (t->own.pixels != NULL) sodium_memzero(t->own.pixels, t->own.n_rows * t->own.n_features);
     vs_dataset_free(&t->own);
     if (t->delta != NULL) sodium_memzero(t->delta, t->n_params * sizeof *t->delta);
     free(t->delta);

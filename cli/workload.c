@@ -69,7 +69,7 @@ static vs_err folder_part(vs_dataset *own, const vs_workload *w, uint32_t client
 {
     vs_dataset train = {0}, test = {0};
     vs_partition parts = {0};
-    vs_err err = vs_dataset_load(&train, &test, w->data, diag);
+    vs_err err = vs_dataset_load(&train, &test, w->data, &w->table, diag);
     if (err == VS_OK) err = cut(&parts, w, train.labels, train.n_rows, diag);
     if (err == VS_OK) {
         size_t n;
@@ -105,7 +105,7 @@ vs_err vs_workload_all(vs_dataset *train, vs_dataset *test, vs_partition *parts,
         err = vs_digits_make(train, rows, sub_seed(w, SEED_TRAIN), diag);
         if (err == VS_OK) err = vs_digits_make(test, test_rows, sub_seed(w, SEED_TEST), diag);
     } else if (err == VS_OK) {
-        err = vs_dataset_load(train, test, w->data, diag);
+        err = vs_dataset_load(train, test, w->data, &w->table, diag);
     }
     if (err == VS_OK) err = cut(parts, w, train->labels, train->n_rows, diag);
     if (err != VS_OK) {

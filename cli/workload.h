@@ -12,8 +12,9 @@
 #include "fl/partition.h"
 
 typedef struct vs_workload {
-    const char *data; /* borrowed: a folder of IDX files, "digits" or "digits:ROWS" */
-    vs_partition_kind partition;
+    const char *data; /* borrowed: a folder (vs_dataset_load), "digits" or "digits:ROWS" */
+    vs_partition_rule partition;
+    vs_table_options table; /* how CSV files are read */
     uint32_t n_clients;
     uint64_t seed;
 } vs_workload;

@@ -76,6 +76,35 @@ double vs_draw_normal(vs_draw *d)
     return r * cos(two_pi * vs_draw_unit(d));
 }
 
+double vs_draw_gamma(vs_draw *d, double shape)
+{
+    VS_ASSERT(shape > 0.0);
+    if (shape < 1.0) { /* Gamma(a) = Gamma(a + 1) U^(1/a) */
+        double g = vs_draw_gamma(d, shape + 1.0);
+        return g * pow(1.0 - vs_draw_unit(d), 1.0 / shape);
+    }
+    const double third = shape - 1.0 / 3.0;
+    const double c = 1.0 / sqrt(9.0 * third);
+    for (;;) {
+        double x = vs_draw_normal(d);
+        double v = 1.0 + c * x;
+        double u = 1.0 - vs_draw_unit(d); /* in (0, 1] */
+        if (v <= 0.0) continue;
+        v = v * v * v;
+        if (log(u) < 0.5 * x * x + third * (1.0 - v + log(v))) return third * v;
+    }
+}
+
+/* Selection sampling (Knuth, Algorithm S): ascending, each number looked at once. */
+void vs_draw_choose(vs_draw *d, uint32_t *picked, uint32_t n_picked, uint32_t n)
+{
+    VS_ASSERT(n_picked <= n && (picked != NULL || n_picked == 0));
+    uint32_t k = 0;
+    for (uint32_t i = 0; k < n_picked; i++) {
+        if (vs_draw_below(d, n - i) < n_picked - k) picked[k++] = i;
+    }
+}
+
 void vs_draw_shuffle(vs_draw *d, uint32_t *items, size_t n)
 {
     VS_ASSERT(items != NULL || n == 0);

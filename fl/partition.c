@@ -1,30 +1,59 @@
 #include "fl/partition.h"
 
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fl/draw.h"
 
-static const char *const NAMES[] = {"iid", "shards", "strided"};
+static const char *const NAMES[] = {"iid", "shards", "strided", "dirichlet"};
 
-const char *vs_partition_name(vs_partition_kind kind)
+static vs_err parse_alpha(double *out, const char *text, vs_diag *diag)
 {
-    VS_ASSERT(kind <= VS_PARTITION_STRIDED);
-    return NAMES[kind];
+    char *end = NULL;
+    *out = 0.5;
+    if (*text == '\0') return VS_OK;
+    double v = text[1] >= '0' && text[1] <= '9' ? strtod(text + 1, &end) : NAN;
+    if (*text != ':' || end == NULL || *end != '\0' ||
+        !(v >= VS_PARTITION_ALPHA_MIN && v <= VS_PARTITION_ALPHA_MAX)) {
+        return vs_fail(diag, VS_ERR_MALFORMED,
+                       "partition \"dirichlet%.40s\": want dirichlet:ALPHA, ALPHA %g to %g", text,
+                       VS_PARTITION_ALPHA_MIN, VS_PARTITION_ALPHA_MAX);
+    }
+    *out = v;
+    return VS_OK;
 }
 
-vs_err vs_partition_parse(vs_partition_kind *out, const char *name, vs_diag *diag)
+vs_err vs_partition_parse(vs_partition_rule *out, const char *text, vs_diag *diag)
 {
-    VS_ASSERT(out != NULL && name != NULL);
-    *out = VS_PARTITION_IID;
-    for (unsigned i = 0; i <= VS_PARTITION_STRIDED; i++) {
-        if (strcmp(name, NAMES[i]) == 0) {
-            *out = (vs_partition_kind)i;
+    VS_ASSERT(out != NULL && text != NULL);
+    *out = (vs_partition_rule){0};
+    for (unsigned i = 0; i < VS_PARTITION_DIRICHLET; i++) {
+        if (strcmp(text, NAMES[i]) == 0) {
+            out->kind = (vs_partition_kind)i;
             return VS_OK;
         }
     }
-    return vs_fail(diag, VS_ERR_MALFORMED, "partition \"%.40s\": want iid, shards or strided",
-                   name);
+    const size_t len = strlen(NAMES[VS_PARTITION_DIRICHLET]);
+    if (strncmp(text, NAMES[VS_PARTITION_DIRICHLET], len) == 0) {
+        double alpha;
+        vs_err err = parse_alpha(&alpha, text + len, diag);
+        if (err == VS_OK) *out = (vs_partition_rule){VS_PARTITION_DIRICHLET, alpha};
+        return err;
+    }
+    return vs_fail(diag, VS_ERR_MALFORMED,
+                   "partition \"%.40s\": want iid, shards, strided or dirichlet:ALPHA", text);
+}
+
+void vs_partition_format(char out[VS_PARTITION_TEXT_BYTES], vs_partition_rule rule)
+{
+    VS_ASSERT(rule.kind <= VS_PARTITION_DIRICHLET);
+    const bool dealt = rule.kind == VS_PARTITION_DIRICHLET;
+    int n = dealt ? snprintf(out, VS_PARTITION_TEXT_BYTES, "dirichlet:%.12g", rule.alpha)
+                  : snprintf(out, VS_PARTITION_TEXT_BYTES, "%s", NAMES[rule.kind]);
+    VS_ASSERT(n > 0 && (size_t)n < VS_PARTITION_TEXT_BYTES);
 }
 
 /* Where part k of n_parts starts in n items: the first n % n_parts parts have one more. */
@@ -95,16 +124,94 @@ static vs_err cut_shards(vs_partition *p, const uint8_t *labels, size_t n_rows, 
     return err;
 }
 
-vs_err vs_partition_make(vs_partition *out, vs_partition_kind kind, const uint8_t *labels,
+/* --- Dirichlet -------------------------------------------------------------------------------- */
+
+/* edge[k]: how many of n rows the first k clients get, from proportions edge[k] (summed up). */
+static void round_edges(size_t *start, const double *edge, uint32_t n_clients, size_t n)
+{
+    for (uint32_t k = 0; k < n_clients; k++) {
+        start[k] = (size_t)floor(edge[k] / edge[n_clients] * (double)n + 0.5);
+    }
+    start[n_clients] = n;
+}
+
+/* owner[row]: the client of each row. sorted: rows by label. edge, start: n_clients + 1 scratch. */
+static void deal_labels(uint32_t *owner, uint32_t *sorted, double *edge, size_t *start,
+                        const uint8_t *labels, size_t n_rows, const vs_partition *p, double alpha,
+                        uint64_t seed)
+{
+    vs_draw draw;
+    vs_draw_init(&draw, seed, VS_DRAW_PARTITION);
+    sort_by_label(sorted, labels, n_rows);
+    for (size_t from = 0; from < n_rows;) {
+        size_t n = 1;
+        while (from + n < n_rows && labels[sorted[from + n]] == labels[sorted[from]]) n++;
+        vs_draw_shuffle(&draw, sorted + from, n);
+        edge[0] = 0.0;
+        for (uint32_t k = 0; k < p->n_clients; k++) {
+            edge[k + 1] = edge[k] + vs_draw_gamma(&draw, alpha);
+        }
+        if (edge[p->n_clients] == 0.0) edge[p->n_clients] = 1.0; /* all too small for a double */
+        round_edges(start, edge, p->n_clients, n);
+        for (uint32_t k = 0; k < p->n_clients; k++) {
+            for (size_t i = start[k]; i < start[k + 1]; i++) owner[sorted[from + i]] = k;
+        }
+        from += n;
+    }
+}
+
+/* Give each client without a row one of the client that has most. start[k]: rows of client k. */
+static void feed_empty(uint32_t *owner, size_t *start, size_t n_rows, uint32_t n_clients)
+{
+    memset(start, 0, ((size_t)n_clients + 1) * sizeof *start);
+    for (size_t i = 0; i < n_rows; i++) start[owner[i]]++;
+    for (uint32_t k = 0; k < n_clients; k++) {
+        if (start[k] > 0) continue;
+        uint32_t most = 0;
+        for (uint32_t j = 1; j < n_clients; j++) most = start[j] > start[most] ? j : most;
+        size_t row = 0;
+        while (owner[row] != most) row++;
+        owner[row] = k;
+        start[most]--;
+        start[k]++;
+    }
+}
+
+static vs_err cut_dirichlet(vs_partition *p, const uint8_t *labels, size_t n_rows, double alpha,
+                            uint64_t seed)
+{
+    VS_ASSERT(labels != NULL && alpha >= VS_PARTITION_ALPHA_MIN && alpha <= VS_PARTITION_ALPHA_MAX);
+    uint32_t *owner = malloc(n_rows * sizeof *owner);
+    double *edge = malloc(((size_t)p->n_clients + 1) * sizeof *edge);
+    vs_err err = owner != NULL && edge != NULL ? VS_OK : VS_ERR_NOMEM;
+    if (err == VS_OK) {
+        deal_labels(owner, p->rows, edge, p->start, labels, n_rows, p, alpha, seed);
+        feed_empty(owner, p->start, n_rows, p->n_clients);
+        size_t at = 0;
+        for (uint32_t k = 0; k <= p->n_clients; k++) { /* counts become starts */
+            size_t n = k < p->n_clients ? p->start[k] : 0;
+            p->start[k] = at;
+            at += n;
+        }
+        for (size_t i = 0; i < n_rows; i++) p->rows[p->start[owner[i]]++] = (uint32_t)i;
+        for (uint32_t k = p->n_clients; k > 0; k--) p->start[k] = p->start[k - 1];
+        p->start[0] = 0;
+    }
+    free(owner);
+    free(edge);
+    return err;
+}
+
+vs_err vs_partition_make(vs_partition *out, vs_partition_rule rule, const uint8_t *labels,
                          size_t n_rows, uint32_t n_clients, uint64_t seed, vs_diag *diag)
 {
-    VS_ASSERT(out != NULL && kind <= VS_PARTITION_STRIDED);
+    VS_ASSERT(out != NULL && rule.kind <= VS_PARTITION_DIRICHLET);
     memset(out, 0, sizeof *out);
     if (n_clients < 1 || n_clients > VS_PARTITION_CLIENTS_MAX) {
         return vs_fail(diag, VS_ERR_LIMIT, "num_clients is %u: must be 1 to %u", n_clients,
                        VS_PARTITION_CLIENTS_MAX);
     }
-    size_t n_parts = (kind == VS_PARTITION_SHARDS ? 2 : 1) * (size_t)n_clients;
+    size_t n_parts = (rule.kind == VS_PARTITION_SHARDS ? 2 : 1) * (size_t)n_clients;
     if (n_rows < n_parts || n_rows > UINT32_MAX) {
         return vs_fail(diag, VS_ERR_LIMIT, "%zu rows cannot be cut into %zu parts for %u clients",
                        n_rows, n_parts, n_clients);
@@ -114,10 +221,13 @@ vs_err vs_partition_make(vs_partition *out, vs_partition_kind kind, const uint8_
     out->start = malloc(((size_t)n_clients + 1) * sizeof *out->start);
     vs_err err = out->rows != NULL && out->start != NULL ? VS_OK : VS_ERR_NOMEM;
     if (err == VS_OK) {
-        switch (kind) {
+        switch (rule.kind) {
         case VS_PARTITION_IID: cut_iid(out, n_rows, seed); break;
         case VS_PARTITION_SHARDS: err = cut_shards(out, labels, n_rows, seed); break;
         case VS_PARTITION_STRIDED: cut_strided(out, n_rows); break;
+        case VS_PARTITION_DIRICHLET:
+            err = cut_dirichlet(out, labels, n_rows, rule.alpha, seed);
+            break;
         }
     }
     if (err != VS_OK) {

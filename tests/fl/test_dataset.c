@@ -122,7 +122,7 @@ Test(dataset, loads_a_folder_of_plain_and_gzipped_files)
         vs_dataset train;
         vs_dataset test;
         vs_diag diag = {0};
-        cr_assert_eq(vs_dataset_load(&train, &test, folder, &diag), VS_OK, "%s", diag.text);
+        cr_assert_eq(vs_dataset_load(&train, &test, folder, NULL, &diag), VS_OK, "%s", diag.text);
         cr_expect_eq(train.n_rows, N);
         cr_expect_eq(train.n_features, WIDTH);
         cr_expect_eq(train.n_classes, 4);
@@ -145,7 +145,7 @@ Test(dataset, copies_rows_as_doubles_and_as_a_set_of_their_own)
     vs_dataset train;
     vs_dataset test;
     vs_dataset own;
-    cr_assert_eq(vs_dataset_load(&train, &test, folder, NULL), VS_OK);
+    cr_assert_eq(vs_dataset_load(&train, &test, folder, NULL, NULL), VS_OK);
     cr_assert_eq(vs_dataset_take(&own, &train, rows, 3), VS_OK);
     cr_expect_eq(own.n_rows, 3);
     cr_expect_eq(own.n_classes, 4);
@@ -174,11 +174,11 @@ Test(dataset, names_the_missing_file)
     vs_dataset train;
     vs_dataset test;
     vs_diag diag;
-    cr_expect_eq(vs_dataset_load(&train, &test, folder, &diag), VS_ERR_IO);
+    cr_expect_eq(vs_dataset_load(&train, &test, folder, NULL, &diag), VS_ERR_IO);
     cr_expect_not_null(strstr(diag.text, want), "%s", diag.text);
     cr_expect_null(train.pixels);
     write_and_free(folder, "train-images-idx3-ubyte", images_of(N));
-    cr_expect_eq(vs_dataset_load(&train, &test, folder, &diag), VS_ERR_IO);
+    cr_expect_eq(vs_dataset_load(&train, &test, folder, NULL, &diag), VS_ERR_IO);
     cr_expect_not_null(strstr(diag.text, "train-labels-idx1-ubyte"), "%s", diag.text);
     vs_test_folder_remove(folder);
 }
@@ -189,7 +189,7 @@ Test(dataset, refuses_images_and_labels_that_differ_in_number)
     vs_dataset train;
     vs_dataset test;
     vs_diag diag;
-    cr_expect_eq(vs_dataset_load(&train, &test, folder, &diag), VS_ERR_MALFORMED);
+    cr_expect_eq(vs_dataset_load(&train, &test, folder, NULL, &diag), VS_ERR_MALFORMED);
     cr_expect_not_null(strstr(diag.text, "has 7 images, but"), "%s", diag.text);
     cr_expect_not_null(strstr(diag.text, "has 6 labels"), "%s", diag.text);
     cr_expect_null(train.pixels);

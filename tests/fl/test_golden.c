@@ -40,7 +40,7 @@ static bool open_fixture(fixture *f)
         vs_test_skip("no Fashion-MNIST and golden traces in the shared folder");
         return false;
     }
-    cr_assert_eq(vs_dataset_load(&f->train, &f->test, data, &diag), VS_OK, "%s", diag.text);
+    cr_assert_eq(vs_dataset_load(&f->train, &f->test, data, NULL, &diag), VS_OK, "%s", diag.text);
     (void)snprintf(path, sizeof path, "%s/golden.json", f->folder);
     f->golden = json_load_file(path, 0, NULL);
     cr_assert_not_null(f->golden);

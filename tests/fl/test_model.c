@@ -7,6 +7,7 @@
 #include "fl/evaluate.h"
 #include "fl/fedavg.h"
 #include "fl/model.h"
+#include "fl/server_opt.h"
 #include "fl/train.h"
 #include "tests/support.h"
 
@@ -481,4 +482,57 @@ Test(evaluate, tells_two_classes_apart_and_states_auc)
     cr_expect_eq(after.auc, 1.0);
     cr_expect_eq(after.n_right, 40);
     vs_dataset_free(&set);
+}
+
+/* --- server optimisers ----------------------------------------------------------------------- */
+
+Test(server_opt, steps_follow_the_papers)
+{
+    const double mean[3][2] = {{0.5, -0.2}, {0.1, 0.0}, {-0.3, 0.4}};
+    for (int rule = 0; rule <= VS_SERVER_FEDYOGI; rule++) {
+        vs_server_options o = {(vs_server_rule)rule, 0.5, 0.8, 0.9, 0.01};
+        vs_server_opt s;
+        double w[2] = {1.0, 2.0}, want[2] = {1.0, 2.0}, m[2] = {0}, v[2] = {1e-4, 1e-4};
+        cr_assert_eq(vs_server_opt_init(&s, &o, 2), VS_OK);
+        for (int k = 0; k < 3; k++) {
+            vs_server_opt_step(&s, w, mean[k]);
+            for (int i = 0; i < 2; i++) {
+                double d = mean[k][i], q = d * d;
+                m[i] = rule == VS_SERVER_FEDAVGM ? 0.8 * m[i] + d : 0.8 * m[i] + 0.2 * d;
+                if (rule == VS_SERVER_FEDADAM) v[i] += 0.1 * (q - v[i]);
+                if (rule == VS_SERVER_FEDYOGI) v[i] += v[i] < q ? 0.1 * q : v[i] > q ? -0.1 * q : 0;
+                if (rule == VS_SERVER_FEDAVG) want[i] += 0.5 * d;
+                if (rule == VS_SERVER_FEDAVGM) want[i] += 0.5 * m[i];
+                if (rule >= VS_SERVER_FEDADAM) want[i] += 0.5 * m[i] / (sqrt(v[i]) + 0.01);
+                cr_expect_float_eq(w[i], want[i], 1e-12, "%s", vs_server_rule_name(o.rule));
+            }
+        }
+        vs_server_opt_clear(&s);
+    }
+}
+
+Test(server_opt, refuses_what_is_out_of_range_by_name)
+{
+    vs_diag diag = {0};
+    vs_server_rule rule;
+    for (int k = 0; k <= VS_SERVER_FEDYOGI; k++) {
+        cr_expect_eq(vs_server_rule_parse(&rule, vs_server_rule_name((vs_server_rule)k), &diag),
+                     VS_OK);
+        cr_expect_eq((int)rule, k);
+        vs_server_options o = vs_server_defaults(rule);
+        cr_expect_eq(vs_server_check(&o, &diag), VS_OK);
+    }
+    cr_expect_eq(vs_server_rule_parse(&rule, "adam", &diag), VS_ERR_MALFORMED);
+    const struct {
+        vs_server_options o;
+        const char *word;
+    } bad[] = {{{VS_SERVER_FEDAVG, 0.0, 0.9, 0.9, 0.1}, "server_learning_rate"},
+               {{VS_SERVER_FEDAVG, NAN, 0.9, 0.9, 0.1}, "server_learning_rate"},
+               {{VS_SERVER_FEDADAM, 1.0, 1.0, 0.9, 0.1}, "beta1"},
+               {{VS_SERVER_FEDADAM, 1.0, 0.9, -0.1, 0.1}, "beta2"},
+               {{VS_SERVER_FEDADAM, 1.0, 0.9, 0.9, 0.0}, "tau"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cr_expect_eq(vs_server_check(&bad[i].o, &diag), VS_ERR_LIMIT);
+        cr_expect_not_null(strstr(diag.text, bad[i].word), "%s", diag.text);
+    }
 }

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +22,9 @@ static vs_partition make(vs_partition_kind kind, const uint8_t *labels, size_t n
 {
     vs_partition p;
     vs_diag diag = {0};
-    cr_assert_eq(vs_partition_make(&p, kind, labels, n_rows, n_clients, seed, &diag), VS_OK, "%s",
-                 diag.text);
+    cr_assert_eq(vs_partition_make(&p, (vs_partition_rule){kind, 0.5}, labels, n_rows, n_clients,
+                                   seed, &diag),
+                 VS_OK, "%s", diag.text);
     return p;
 }
 
@@ -49,7 +51,7 @@ Test(partition, covers_each_row_exactly_once)
     const size_t n_rows[] = {20, 21, 39, 1000, 6000};
     for (size_t i = 0; i < 5; i++) {
         uint8_t *labels = labels_of(n_rows[i]);
-        for (int kind = 0; kind <= VS_PARTITION_STRIDED; kind++) {
+        for (int kind = 0; kind <= VS_PARTITION_DIRICHLET; kind++) {
             for (uint32_t k = 1; k <= 10; k++) {
                 vs_partition p = make((vs_partition_kind)kind, labels, n_rows[i], k, 3);
                 expect_each_row_once(&p, n_rows[i]);
@@ -135,7 +137,8 @@ Test(partition, shards_of_uneven_classes_stay_narrow)
 Test(partition, follows_the_seed)
 {
     uint8_t *labels = labels_of(500);
-    for (int kind = 0; kind <= VS_PARTITION_SHARDS; kind++) {
+    for (int kind = 0; kind <= VS_PARTITION_DIRICHLET; kind++) {
+        if (kind == VS_PARTITION_STRIDED) continue;
         vs_partition a = make((vs_partition_kind)kind, labels, 500, 7, 1);
         vs_partition b = make((vs_partition_kind)kind, labels, 500, 7, 1);
         vs_partition c = make((vs_partition_kind)kind, labels, 500, 7, 2);
@@ -153,19 +156,115 @@ Test(partition, refuses_too_few_rows_and_bad_names)
     const uint8_t labels[20] = {0};
     vs_partition p;
     vs_diag diag;
-    vs_partition_kind kind;
-    cr_expect_eq(vs_partition_make(&p, VS_PARTITION_IID, labels, 20, 0, 1, &diag), VS_ERR_LIMIT);
-    cr_expect_eq(vs_partition_make(&p, VS_PARTITION_IID, labels, 20, 21, 1, &diag), VS_ERR_LIMIT);
-    cr_expect_eq(vs_partition_make(&p, VS_PARTITION_SHARDS, labels, 20, 11, 1, &diag),
+    vs_partition_rule rule;
+    cr_expect_eq(
+        vs_partition_make(&p, (vs_partition_rule){VS_PARTITION_IID, 0}, labels, 20, 0, 1, &diag),
+        VS_ERR_LIMIT);
+    cr_expect_eq(
+        vs_partition_make(&p, (vs_partition_rule){VS_PARTITION_IID, 0}, labels, 20, 21, 1, &diag),
+        VS_ERR_LIMIT);
+    cr_expect_eq(vs_partition_make(&p, (vs_partition_rule){VS_PARTITION_SHARDS, 0}, labels, 20, 11,
+                                   1, &diag),
                  VS_ERR_LIMIT);
     cr_expect_str_eq(diag.text, "20 rows cannot be cut into 22 parts for 11 clients");
     cr_expect_null(p.rows);
-    for (int k = 0; k <= VS_PARTITION_STRIDED; k++) {
-        const char *name = vs_partition_name((vs_partition_kind)k);
-        cr_expect_eq(vs_partition_parse(&kind, name, &diag), VS_OK);
-        cr_expect_eq((int)kind, k);
+    const char *const names[] = {"iid", "shards", "strided", "dirichlet:0.25"};
+    for (int k = 0; k < 4; k++) {
+        char text[VS_PARTITION_TEXT_BYTES];
+        cr_expect_eq(vs_partition_parse(&rule, names[k], &diag), VS_OK);
+        cr_expect_eq((int)rule.kind, k);
+        vs_partition_format(text, rule);
+        cr_expect_str_eq(text, names[k]);
     }
-    cr_expect_eq(vs_partition_parse(&kind, "non-iid", &diag), VS_ERR_MALFORMED);
+    cr_expect_eq(vs_partition_parse(&rule, "dirichlet", &diag), VS_OK);
+    cr_expect_eq(rule.alpha, 0.5);
+    const char *const bad[] = {"non-iid",      "dirichlet:",  "dirichlet:0",   "dirichlet:nan",
+                               "dirichlet:1x", "dirichlet-1", "dirichlet:1e9", "dirichletty"};
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+        cr_expect_eq(vs_partition_parse(&rule, bad[k], &diag), VS_ERR_MALFORMED, "%s", bad[k]);
+    }
+}
+
+/* With a large alpha every client's labels are as in the whole; with a small one a few clients own
+ * most of each label. */
+Test(partition, dirichlet_follows_alpha)
+{
+    enum { ROWS = 10000, CLIENTS = 10 };
+    const double alphas[] = {1000.0, 0.05};
+    uint8_t *labels = labels_of(ROWS);
+    for (int a = 0; a < 2; a++) {
+        vs_partition p;
+        cr_assert_eq(vs_partition_make(&p, (vs_partition_rule){VS_PARTITION_DIRICHLET, alphas[a]},
+                                       labels, ROWS, CLIENTS, 6, NULL),
+                     VS_OK);
+        size_t count[CLIENTS][256] = {{0}}, of_label[256] = {0};
+        double most = 0.0; /* mean over labels of the largest client's part */
+        size_t n_labels = 0;
+        for (uint32_t k = 0; k < CLIENTS; k++) {
+            size_t n;
+            const uint32_t *rows = vs_partition_rows(&p, k, &n);
+            cr_expect_geq(n, 1);
+            for (size_t i = 0; i < n; i++) count[k][labels[rows[i]]]++;
+            for (size_t i = 0; i < n; i++) of_label[labels[rows[i]]]++;
+        }
+        for (int v = 0; v < 256; v++) {
+            size_t top = 0;
+            if (of_label[v] == 0) continue;
+            for (int k = 0; k < CLIENTS; k++) top = count[k][v] > top ? count[k][v] : top;
+            most += (double)top / (double)of_label[v];
+            n_labels++;
+        }
+        most /= (double)n_labels;
+        if (a == 0) {
+            cr_expect_lt(most, 0.13, "%g", most);
+        } else {
+            cr_expect_gt(most, 0.6, "%g", most);
+        }
+        vs_partition_free(&p);
+    }
+    free(labels);
+}
+
+Test(draw, gamma_has_its_mean_and_variance)
+{
+    enum { DRAWS = 100000 };
+    const double shapes[] = {0.1, 0.5, 1.0, 3.7, 50.0};
+    for (size_t s = 0; s < 5; s++) {
+        vs_draw d;
+        double sum = 0.0, squares = 0.0;
+        vs_draw_init(&d, 7, VS_DRAW_PARTITION);
+        for (int i = 0; i < DRAWS; i++) {
+            double g = vs_draw_gamma(&d, shapes[s]);
+            cr_assert(g >= 0.0);
+            sum += g;
+            squares += (g - shapes[s]) * (g - shapes[s]);
+        }
+        const double mean = sum / DRAWS, variance = squares / DRAWS;
+        const double kurtosis = 3.0 + 6.0 / shapes[s];
+        cr_expect_leq(fabs(mean - shapes[s]), 5 * sqrt(shapes[s] / DRAWS));
+        cr_expect_leq(fabs(variance / shapes[s] - 1), 5 * sqrt((kurtosis - 1) / DRAWS));
+    }
+}
+
+Test(draw, chooses_each_client_equally_often)
+{
+    enum { N = 9, PICKED = 4, DRAWS = 20000 };
+    size_t count[N] = {0};
+    vs_draw d;
+    vs_draw_init(&d, 8, VS_DRAW_CLIENTS);
+    for (int i = 0; i < DRAWS; i++) {
+        uint32_t picked[PICKED];
+        vs_draw_choose(&d, picked, PICKED, N);
+        for (int k = 0; k < PICKED; k++) {
+            cr_assert_lt(picked[k], N);
+            cr_assert(k == 0 || picked[k] > picked[k - 1]);
+            count[picked[k]]++;
+        }
+    }
+    const double p = (double)PICKED / N;
+    for (int k = 0; k < N; k++) {
+        cr_expect_leq(fabs((double)count[k] / DRAWS - p), 5 * sqrt(p * (1 - p) / DRAWS));
+    }
 }
 
 Test(draw, below_is_uniform_and_in_range)

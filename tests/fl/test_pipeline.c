@@ -48,8 +48,8 @@ static void run_open(run *r, uint32_t bits)
     cr_assert_eq(vs_model_parse(&r->m, "784-10", NULL), VS_OK);
     cr_assert_eq(vs_digits_make(&r->train, N_TRAIN, 1, NULL), VS_OK);
     cr_assert_eq(vs_digits_make(&r->test, N_TEST, 2, NULL), VS_OK);
-    cr_assert_eq(vs_partition_make(&r->parts, VS_PARTITION_IID, r->train.labels, N_TRAIN, N_CLIENTS,
-                                   3, NULL),
+    cr_assert_eq(vs_partition_make(&r->parts, (vs_partition_rule){VS_PARTITION_IID, 0},
+                                   r->train.labels, N_TRAIN, N_CLIENTS, 3, NULL),
                  VS_OK);
     r->q = (vs_quantiser){.clip_norm = 10.0,
                           .clipping_range = 0.5,
