@@ -48,7 +48,7 @@ static vs_err go_on(vs_client *c)
 }
 
 /* The record speaks of this very round. */
-static vs_err same_round(vs_client *c, vs_diag *diag)
+static vs_err same_round(vs_client *c, uint64_t now_ms, vsw_Phase phase, vs_diag *diag)
 {
     const vs_client_record *r = &c->record;
     if (!same_update(c)) {
@@ -74,6 +74,12 @@ static vs_err same_round(vs_client *c, vs_diag *diag)
                        "round %" PRIu64 ": this update did not get enough receipts by the deadline",
                        r->round);
         return VS_OK;
+    }
+    /* Enough receipts came before a restart, and now nobody takes anything more. */
+    if (r->state == VS_CLIENT_RECORD_SENT &&
+        (phase != vsw_Phase_COLLECT || now_ms >= c->round.open.deadline * 1000)) {
+        vs_err err = report_done(c, diag);
+        return err == VS_OK ? vs_client_record_end(c, VS_CLIENT_RECORD_DONE, diag) : err;
     }
     c->resumed = true;
     vs_err err = vs_client_record_resume(c, diag);
@@ -106,7 +112,7 @@ static vs_err check_record(vs_client *c, uint64_t now_ms, vsw_Phase phase, vs_di
                        model_words(c));
         return VS_OK;
     }
-    if (found && c->record.round == c->round.id.round) return same_round(c, diag);
+    if (found && c->record.round == c->round.id.round) return same_round(c, now_ms, phase, diag);
     if (!still_collects(c, now_ms, phase)) return VS_OK;
     if (found) { /* another round: only if that one can never give a sum */
         c->asking_closure = true;

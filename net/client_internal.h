@@ -61,6 +61,7 @@ typedef enum vs_client_record_state {
     VS_CLIENT_RECORD_SENDING = 1,
     VS_CLIENT_RECORD_DONE = 2,
     VS_CLIENT_RECORD_LATE = 3, /* not enough receipts by the deadline; the seed is erased */
+    VS_CLIENT_RECORD_SENT = 4, /* enough receipts are in; the aggregator may not know yet */
 } vs_client_record_state;
 
 typedef struct vs_client_record {
@@ -151,6 +152,8 @@ VS_MUST_CHECK vs_err vs_client_record_load(vs_client *c, bool *found, vs_diag *d
 VS_MUST_CHECK vs_err vs_client_record_begin(vs_client *c, vs_diag *diag);
 /* The encoder from the seed of the record that was loaded. */
 VS_MUST_CHECK vs_err vs_client_record_resume(vs_client *c, vs_diag *diag);
+/* Enough receipts are in: durable, so that a restart knows it even when the round is over. */
+VS_MUST_CHECK vs_err vs_client_record_sent(vs_client *c, vs_diag *diag);
 /* Record the end durably, then erase the seed. */
 VS_MUST_CHECK vs_err vs_client_record_end(vs_client *c, vs_client_record_state state,
                                           vs_diag *diag);

@@ -101,7 +101,7 @@ static bool decode(vs_client_record *out, const uint8_t *bytes, size_t len)
     uint64_t norm_bits = vs_read_u64(&in);
     uint8_t norm_clipped = vs_read_u8(&in);
     if (!vs_reader_done(&in) || norm_clipped > 1) return false;
-    if (state < VS_CLIENT_RECORD_SENDING || state > VS_CLIENT_RECORD_LATE) return false;
+    if (state < VS_CLIENT_RECORD_SENDING || state > VS_CLIENT_RECORD_SENT) return false;
     memcpy(r.salt, salt.b, sizeof r.salt);
     memcpy(&r.norm, &norm_bits, sizeof r.norm);
     r.norm_clipped = norm_clipped != 0;
@@ -219,7 +219,8 @@ vs_err vs_client_record_erase_seed(vs_client *c, vs_diag *diag)
     return c->store.ops->secret_erase(c->store.ctx, name, diag);
 }
 
-vs_err vs_client_record_end(vs_client *c, vs_client_record_state state, vs_diag *diag)
+/* What a restarted client reports without sending anything. */
+static void take_status(vs_client *c, vs_client_record_state state)
 {
     const vs_client_status *s = &c->status;
     c->record.state = state;
@@ -231,6 +232,17 @@ vs_err vs_client_record_end(vs_client *c, vs_client_record_state state, vs_diag 
     c->record.clipped = s->clipped;
     c->record.norm = s->norm;
     c->record.norm_clipped = s->norm_clipped;
+}
+
+vs_err vs_client_record_sent(vs_client *c, vs_diag *diag)
+{
+    take_status(c, VS_CLIENT_RECORD_SENT);
+    return save(c, diag);
+}
+
+vs_err vs_client_record_end(vs_client *c, vs_client_record_state state, vs_diag *diag)
+{
+    take_status(c, state);
     vs_err err = save(c, diag);
     if (err == VS_OK) err = vs_client_record_erase_seed(c, diag);
     return err;

@@ -241,14 +241,19 @@ static vs_err decide(vs_client *c, uint64_t now_ms, vs_diag *diag)
             now_ms >= c->enough_ms + patience) {
             c->status.phase = VS_CLIENT_MANIFEST;
             c->started_ms = now_ms;
+            return vs_client_record_sent(c, diag);
         }
         return VS_OK;
     }
     vs_client_send_excuses(c, excuses, sizeof excuses);
     if (c->n_peers - t.refused < c->status.needed) {
-        vs_client_fail(c, "round %" PRIu64 ": %u of %u shareholders can take it, %u needed: %s",
+        /* What was sent before a restart may be complete at them: this side cannot tell. */
+        vs_client_fail(c, "round %" PRIu64 ": %u of %u shareholders can take it, %u needed: %s%s",
                        c->round.id.round, c->n_peers - t.refused, c->n_peers, c->status.needed,
-                       excuses);
+                       excuses,
+                       c->resumed ? "; what was sent before the restart may be in the sum all the "
+                                    "same, the ledger's set shows it"
+                                  : "");
         return VS_OK;
     }
     /* A resumed submission may be complete at shareholders whose receipts were lost: ask them. */
