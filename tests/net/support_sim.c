@@ -4,7 +4,14 @@
 
 #include "tests/net/support_sim_impl.h"
 
-enum { TICK_MS = 100, HOP_MS = 1, LATER_MS = 700, RESET_MS = 50, MAX_QUEUE = 100000 };
+enum {
+    TICK_MS = 100,
+    HOP_MS = 1,
+    LATER_MS = 700,
+    RESET_MS = 50,
+    MAX_QUEUE = 100000,
+    RESTART_MS = 500
+};
 
 void vs_sim_must(vs_err err, const char *what, const vs_diag *diag)
 {
@@ -25,40 +32,60 @@ static void print_notice(void *ctx, const char *text)
     }
 }
 
-static void aggregator_up(vs_sim *sim)
+static vs_fault *fault_of(const vs_sim *sim, uint32_t actor)
 {
-    vs_diag diag = {{0}};
-    const vs_keys *keys = sim->parties->aggregator;
-    if (sim->log == NULL) {
-        char path[600];
-        (void)snprintf(path, sizeof path, "%s/ledger/ledger.db", sim->folder);
-        FILE *there = fopen(path, "rb");
-        (void)snprintf(path, sizeof path, "%s/ledger", sim->folder);
-        if (there != NULL) {
-            (void)fclose(there);
-            vs_sim_must(
-                vs_log_open(&sim->log, path, &sim->parties->fed->log_key, keys->log_seed, &diag),
-                "log open", &diag);
-        } else {
-            vs_sim_must(vs_log_create(&sim->log, path, sim->parties->fed->origin,
-                                      &sim->parties->fed->log_key, keys->log_seed, &diag),
-                        "log create", &diag);
-        }
-    }
-    vs_sim_must(vs_aggregator_new(&sim->aggregator, sim->parties->fed, keys, sim->log,
-                                  sim->aggregator_store, vs_test_rng_of(&sim->aggregator_rng),
-                                  sim->now_ms, &diag),
-                "aggregator", &diag);
-    vs_aggregator_on_notice(sim->aggregator, print_notice, sim);
+    vs_fault *f = sim->config.fault;
+    return f != NULL && f->kind != VS_FAULT_NONE && f->actor == actor ? f : NULL;
 }
 
-static void shareholder_up(vs_sim *sim, uint32_t j)
+/* The party's store, behind the fault if it is this party's. */
+static vs_store store_of(vs_sim *sim, uint32_t actor)
 {
-    vs_diag diag = {{0}};
-    vs_sim_must(vs_shareholder_new(&sim->shareholder[j], sim->parties->fed,
-                                   sim->parties->shareholder[j - 1], sim->shareholder_store[j],
-                                   vs_test_rng_of(&sim->shareholder_rng[j]), sim->now_ms, &diag),
-                "shareholder", &diag);
+    vs_fault *f = fault_of(sim, actor);
+    vs_store plain = *vs_sim_store(sim, actor);
+    return f == NULL ? plain : vs_fault_store(f, plain);
+}
+
+static vs_rng rng_of(vs_sim *sim, uint32_t actor, vs_test_rng *state)
+{
+    vs_fault *f = fault_of(sim, actor);
+    return f == NULL ? vs_test_rng_of(state) : vs_fault_rng(f, vs_test_rng_of(state));
+}
+
+static vs_err log_up(vs_sim *sim, vs_diag *diag)
+{
+    char path[600];
+    const vs_keys *keys = sim->parties->aggregator;
+    const vs_note_key *log_key = &sim->parties->fed->log_key;
+    (void)snprintf(path, sizeof path, "%s/ledger/ledger.db", sim->folder);
+    FILE *there = fopen(path, "rb");
+    (void)snprintf(path, sizeof path, "%s/ledger", sim->folder);
+    if (there == NULL) {
+        return vs_log_create(&sim->log, path, sim->parties->fed->origin, log_key, keys->log_seed,
+                             diag);
+    }
+    (void)fclose(there);
+    return vs_log_open(&sim->log, path, log_key, keys->log_seed, diag);
+}
+
+static vs_err aggregator_up(vs_sim *sim, vs_diag *diag)
+{
+    vs_err err = sim->log == NULL ? log_up(sim, diag) : VS_OK;
+    if (err == VS_OK) {
+        err = vs_aggregator_new(&sim->aggregator, sim->parties->fed, sim->parties->aggregator,
+                                sim->log, store_of(sim, VS_PEER_AGGREGATOR),
+                                rng_of(sim, VS_PEER_AGGREGATOR, &sim->aggregator_rng), sim->now_ms,
+                                diag);
+    }
+    if (err == VS_OK) vs_aggregator_on_notice(sim->aggregator, print_notice, sim);
+    return err;
+}
+
+static vs_err shareholder_up(vs_sim *sim, uint32_t j, vs_diag *diag)
+{
+    return vs_shareholder_new(&sim->shareholder[j], sim->parties->fed,
+                              sim->parties->shareholder[j - 1], store_of(sim, j),
+                              rng_of(sim, j, &sim->shareholder_rng[j]), sim->now_ms, diag);
 }
 
 static void reveal(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n)
@@ -72,20 +99,63 @@ static void reveal(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n
     c->n_coords = n;
 }
 
-static void client_up(vs_sim *sim, uint32_t i)
+static vs_err client_up(vs_sim *sim, uint32_t i, vs_diag *diag)
+{
+    client_actor *c = &sim->client[i];
+    return vs_client_new(&c->role, sim->parties->fed, sim->parties->client[i],
+                         store_of(sim, VS_SIM_CLIENT + i), rng_of(sim, VS_SIM_CLIENT + i, &c->rng),
+                         &c->input, diag);
+}
+
+/* Start a party. What the fault stops is tried again later; any other trouble is the test's. */
+static void bring_up(vs_sim *sim, uint32_t actor)
 {
     vs_diag diag = {{0}};
-    client_actor *c = &sim->client[i];
-    vs_sim_must(vs_client_new(&c->role, sim->parties->fed, sim->parties->client[i], c->store,
-                              vs_test_rng_of(&c->rng), &c->input, &diag),
-                "client", &diag);
+    vs_fault *f = fault_of(sim, actor);
+    vs_err err = VS_OK;
+    vs_fault_alloc_begin(f);
+    if (actor == VS_PEER_AGGREGATOR) {
+        err = aggregator_up(sim, &diag);
+    } else if (actor >= VS_SIM_CLIENT) {
+        err = client_up(sim, actor - VS_SIM_CLIENT, &diag);
+    } else {
+        err = shareholder_up(sim, actor, &diag);
+    }
+    vs_fault_alloc_end();
+    bool dead = f != NULL && f->dead;
+    if (err == VS_OK && !dead) return;
+    if (f == NULL || !vs_fault_fired(f)) vs_sim_must(err, "start", &diag);
+    (void)snprintf(sim->why, sizeof sim->why, "%s", diag.text);
+    vs_sim_crash(sim, actor, f->power_cut);
+    sim->restart_at = sim->now_ms + RESTART_MS;
+}
+
+static void open_store(vs_sim *sim, vs_store *store, uint32_t actor)
+{
+    vs_diag diag = {{0}};
+    char dir[600];
+    if (sim->config.open_store == NULL) {
+        vs_sim_must(vs_store_mem_open(store), "store", &diag);
+        return;
+    }
+    (void)snprintf(dir, sizeof dir, "%s/store-%u", sim->folder, actor);
+    vs_sim_must(sim->config.open_store(store, dir, &diag), "store", &diag);
+}
+
+static void close_store(vs_sim *sim, vs_store *store)
+{
+    if (sim->config.close_store == NULL) {
+        vs_store_mem_close(store);
+    } else {
+        sim->config.close_store(store);
+    }
 }
 
 static void client_make(vs_sim *sim, uint32_t i)
 {
     client_actor *c = &sim->client[i];
     c->rng.seed = sim->config.seed + 5000 + i;
-    vs_sim_must(vs_store_mem_open(&c->store), "store", &(vs_diag){{0}});
+    open_store(sim, &c->store, VS_SIM_CLIENT + i);
     c->update = malloc(sim->config.dim * sizeof(double));
     VS_ASSERT(c->update != NULL);
     for (uint32_t d = 0; d < sim->config.dim; d++) {
@@ -104,6 +174,8 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
     vs_sim *sim = calloc(1, sizeof *sim);
     VS_ASSERT(sim != NULL);
     sim->config = *config;
+    sim->client = calloc(config->n_clients, sizeof *sim->client);
+    VS_ASSERT(sim->client != NULL);
     sim->now_ms = UINT64_C(1790000000000);
     sim->next_tick = sim->now_ms;
     sim->next_id = 1;
@@ -114,16 +186,14 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
                                                                 .n_clients = config->n_clients,
                                                                 .demo = true,
                                                                 .seed = config->seed});
-    vs_sim_must(vs_store_mem_open(&sim->aggregator_store), "store", &(vs_diag){{0}});
+    open_store(sim, &sim->aggregator_store, VS_PEER_AGGREGATOR);
     sim->aggregator_rng.seed = config->seed + 1;
-    aggregator_up(sim);
+    bring_up(sim, VS_PEER_AGGREGATOR);
     for (uint32_t j = 1; j <= config->committee.n; j++) {
-        vs_sim_must(vs_store_mem_open(&sim->shareholder_store[j]), "store", &(vs_diag){{0}});
+        open_store(sim, &sim->shareholder_store[j], j);
         sim->shareholder_rng[j].seed = config->seed + 100 + j;
-        shareholder_up(sim, j);
+        bring_up(sim, j);
     }
-    sim->client = calloc(config->n_clients, sizeof *sim->client);
-    VS_ASSERT(sim->client != NULL);
     for (uint32_t i = 0; i < config->n_clients; i++) client_make(sim, i);
     return sim;
 }
@@ -132,14 +202,14 @@ void vs_sim_free(vs_sim *sim)
 {
     vs_aggregator_free(sim->aggregator);
     vs_log_close(sim->log);
-    vs_store_mem_close(&sim->aggregator_store);
+    close_store(sim, &sim->aggregator_store);
     for (uint32_t j = 1; j <= sim->config.committee.n; j++) {
         vs_shareholder_free(sim->shareholder[j]);
-        vs_store_mem_close(&sim->shareholder_store[j]);
+        close_store(sim, &sim->shareholder_store[j]);
     }
     for (uint32_t i = 0; i < sim->config.n_clients; i++) {
         vs_client_free(sim->client[i].role);
-        vs_store_mem_close(&sim->client[i].store);
+        close_store(sim, &sim->client[i].store);
         free(sim->client[i].update);
         free(sim->client[i].coords);
     }
@@ -169,22 +239,20 @@ void vs_sim_crash(vs_sim *sim, uint32_t actor, bool power_cut)
         vs_shareholder_free(sim->shareholder[actor]);
         sim->shareholder[actor] = NULL;
     }
-    if (power_cut) vs_store_mem_power_cut(store);
+    if (power_cut && sim->config.open_store == NULL) vs_store_mem_power_cut(store);
     for (size_t c = 0; c < sim->n_calls; c++) {
-        if (sim->calls[c].from == actor) sim->calls[c].open = false;
+        call *lost = &sim->calls[c];
+        if (lost->from == actor) lost->open = false;
+        if (lost->open && lost->to == actor && lost->timeout_at > sim->now_ms + RESET_MS) {
+            lost->timeout_at = sim->now_ms + RESET_MS; /* its connections break */
+        }
     }
 }
 
 void vs_sim_restart(vs_sim *sim, uint32_t actor)
 {
     VS_ASSERT(!vs_sim_is_up(sim, actor));
-    if (actor == VS_PEER_AGGREGATOR) {
-        aggregator_up(sim);
-    } else if (actor >= VS_SIM_CLIENT) {
-        client_up(sim, actor - VS_SIM_CLIENT);
-    } else {
-        shareholder_up(sim, actor);
-    }
+    bring_up(sim, actor);
 }
 
 bool vs_sim_is_up(const vs_sim *sim, uint32_t actor)
@@ -284,10 +352,35 @@ static void lose(vs_sim *sim, call *c, const char *text)
     step_actor(sim, lost.from, &event);
 }
 
+/* The fault's actor stops now: nothing of it goes on, and it comes back later. */
+static void stop(vs_sim *sim, uint32_t actor, const char *why)
+{
+    vs_fault *f = fault_of(sim, actor);
+    if (getenv("VEILSUM_SIM_VERBOSE") != NULL) {
+        (void)fprintf(stderr, "%8llu actor %u stops: %s\n",
+                      (unsigned long long)(sim->now_ms % 100000000), actor, why);
+    }
+    vs_sim_crash(sim, actor, f != NULL && f->power_cut);
+    if (f == NULL || !vs_fault_fired(f)) return;
+    (void)snprintf(sim->why, sizeof sim->why, "%s", why);
+    f->dead = true;
+    sim->restart_at = sim->now_ms + RESTART_MS;
+}
+
+/* False: the process died at a message boundary. */
+static bool passes(vs_sim *sim, uint32_t actor)
+{
+    vs_fault *f = fault_of(sim, actor);
+    if (f == NULL || !vs_fault_message(f)) return true;
+    stop(sim, actor, "killed");
+    return false;
+}
+
 static void send_out(vs_sim *sim, uint32_t actor, vs_outbox *box)
 {
     for (size_t i = 0; i < box->n; i++) {
         vs_out *o = &box->item[i];
+        if (!passes(sim, actor)) return;
         if (o->kind == VS_OUT_SEND) {
             uint64_t id = new_call(sim, actor, o->peer, o->tag, o->timeout_ms);
             (void)through_hook(sim, actor, o->peer, id, false, &o->msg);
@@ -304,6 +397,9 @@ static void step_actor(vs_sim *sim, uint32_t actor, const vs_event *event)
     vs_diag diag = {{0}};
     vs_err err = VS_OK;
     if (!vs_sim_is_up(sim, actor)) return;
+    vs_fault *f = fault_of(sim, actor);
+    if (event->kind != VS_EVENT_TICK && event->kind != VS_EVENT_LOST && !passes(sim, actor)) return;
+    vs_fault_alloc_begin(f);
     if (actor == VS_PEER_AGGREGATOR) {
         err = vs_aggregator_step(sim->aggregator, sim->now_ms, event, &box, &diag);
     } else if (actor >= VS_SIM_CLIENT) {
@@ -312,15 +408,22 @@ static void step_actor(vs_sim *sim, uint32_t actor, const vs_event *event)
     } else {
         err = vs_shareholder_step(sim->shareholder[actor], sim->now_ms, event, &box, &diag);
     }
-    if (err == VS_OK) {
+    vs_fault_alloc_end();
+    if (err == VS_OK && (f == NULL || !f->dead)) {
         send_out(sim, actor, &box);
     } else { /* the machine failed: the process stops, nothing leaves it */
-        if (getenv("VEILSUM_SIM_VERBOSE") != NULL) {
-            (void)fprintf(stderr, "actor %u stops: %s\n", actor, diag.text);
-        }
-        vs_sim_crash(sim, actor, false);
+        stop(sim, actor, diag.text);
     }
     vs_outbox_free(&box);
+}
+
+static void restart_when_due(vs_sim *sim)
+{
+    if (sim->restart_at == 0 || sim->now_ms < sim->restart_at) return;
+    vs_fault *f = sim->config.fault;
+    sim->restart_at = 0;
+    vs_fault_heal(f);
+    if (!vs_sim_is_up(sim, f->actor)) bring_up(sim, f->actor);
 }
 
 static void deliver_reply(vs_sim *sim, call *c, const vs_buf *msg)
@@ -385,6 +488,7 @@ static void advance(vs_sim *sim)
             lose(sim, &sim->calls[c], "timed out");
         }
     }
+    restart_when_due(sim);
     if (sim->now_ms < sim->next_tick) return;
     sim->next_tick = sim->now_ms + TICK_MS;
     vs_event tick = {.kind = VS_EVENT_TICK};
@@ -414,6 +518,13 @@ void vs_sim_ask(vs_sim *sim, uint32_t actor, vs_buf *msg)
     enqueue(sim, new_call(sim, VS_SIM_ADMIN, actor, 0, 20000), false, msg, HOP_MS);
 }
 
+void vs_sim_throw(vs_sim *sim, uint32_t actor, const vs_buf *msg)
+{
+    vs_buf copy = {0};
+    vs_buf_bytes(&copy, msg->p, msg->len);
+    enqueue(sim, new_call(sim, VS_SIM_ADMIN + 1, actor, 0, 20000), false, &copy, HOP_MS);
+}
+
 void vs_sim_client_start(vs_sim *sim, uint32_t i, uint64_t round, const char *purpose)
 {
     client_actor *c = &sim->client[i];
@@ -422,5 +533,5 @@ void vs_sim_client_start(vs_sim *sim, uint32_t i, uint64_t round, const char *pu
     c->input.round = round;
     (void)snprintf(c->purpose, sizeof c->purpose, "%s", purpose);
     c->started = true;
-    client_up(sim, i);
+    bring_up(sim, VS_SIM_CLIENT + i);
 }

@@ -16,6 +16,7 @@
 #include "net/shareholder.h"
 #include "net/submission.h"
 #include "net/wire.h"
+#include "tests/net/support_fault.h"
 
 #define VS_SIM_CLIENT 1000u
 #define VS_SIM_ADMIN 9000u
@@ -40,6 +41,11 @@ typedef struct vs_sim_config {
     uint32_t dim;
     uint64_t seed; /* of keys, updates and the order of delivery */
     bool shuffle;  /* deliver in random order instead of first in, first out */
+    /* One fault, or NULL. A party that it stops is restarted after half a second. Borrowed. */
+    vs_fault *fault;
+    /* Where parties keep their state; NULL: in memory. A power cut is then up to the opener. */
+    vs_err (*open_store)(vs_store *out, const char *dir, vs_diag *diag);
+    void (*close_store)(vs_store *store);
 } vs_sim_config;
 
 typedef struct vs_sim vs_sim;
@@ -59,6 +65,14 @@ const vs_buf *vs_sim_recorded(const vs_sim *sim);
 void vs_sim_crash(vs_sim *sim, uint32_t actor, bool power_cut);
 void vs_sim_restart(vs_sim *sim, uint32_t actor);
 bool vs_sim_is_up(const vs_sim *sim, uint32_t actor);
+
+uint32_t vs_sim_n_clients(const vs_sim *sim);
+/* The newest round whose `open` is in the log; 0 before the first. */
+uint64_t vs_sim_newest(vs_sim *sim);
+/* Is there an entry of this kind and round in the log? True too while the aggregator is down. */
+bool vs_sim_logged(vs_sim *sim, uint64_t round, const char *kind);
+/* Why the fault's actor stopped last; "" if it did not. */
+const char *vs_sim_why_stopped(const vs_sim *sim);
 
 /* Update of client i: dim doubles in [-1, 1], from the seed. Weight of client i: 1 + i. */
 const double *vs_sim_update(const vs_sim *sim, uint32_t i);
@@ -81,6 +95,10 @@ bool vs_sim_run(vs_sim *sim, bool (*done)(void *ctx, vs_sim *sim), void *ctx, ui
 /* Until the newest round is FINAL or ABORTED. */
 bool vs_sim_run_round(vs_sim *sim, uint64_t max_ms);
 
+/* The records of the logged set and the rejected ones, appended; false if there is none. */
+bool vs_sim_records(vs_sim *sim, uint64_t round, vs_buf *records, vs_buf *rejected);
+/* One request of the admin's that nobody waits for, any bytes. */
+void vs_sim_throw(vs_sim *sim, uint32_t actor, const vs_buf *msg);
 /* True iff the logged set of `round` holds client i's submission. */
 bool vs_sim_included(vs_sim *sim, uint64_t round, uint32_t i);
 /* Decoded sums of the finished round, read from the ledger's blobs (malloc'd, L values), or NULL.

@@ -59,6 +59,16 @@ const uint32_t *vs_sim_coordinates(const vs_sim *sim, uint32_t i, uint32_t *n)
     return sim->client[i].coords;
 }
 
+uint32_t vs_sim_n_clients(const vs_sim *sim)
+{
+    return sim->config.n_clients;
+}
+
+const char *vs_sim_why_stopped(const vs_sim *sim)
+{
+    return sim->why;
+}
+
 static bool admin_done(void *ctx, vs_sim *sim)
 {
     (void)ctx;
@@ -197,6 +207,23 @@ static bool find_entry(vs_sim *sim, uint64_t round, const char *kind, vs_entry *
     return found;
 }
 
+bool vs_sim_logged(vs_sim *sim, uint64_t round, const char *kind)
+{
+    vs_entry *entry = calloc(1, sizeof *entry);
+    VS_ASSERT(entry != NULL);
+    bool found = sim->log == NULL || find_entry(sim, round, kind, entry);
+    free(entry);
+    return found;
+}
+
+uint64_t vs_sim_newest(vs_sim *sim)
+{
+    if (sim->log == NULL || vs_log_size(sim->log) == sim->newest_size) return sim->newest;
+    sim->newest_size = vs_log_size(sim->log);
+    while (vs_sim_logged(sim, sim->newest + 1, "open")) sim->newest++;
+    return sim->newest;
+}
+
 static void read_blob(vs_sim *sim, const vs_h32 *name, vs_buf *out)
 {
     vs_diag diag = {{0}};
@@ -205,14 +232,27 @@ static void read_blob(vs_sim *sim, const vs_h32 *name, vs_buf *out)
     free(path);
 }
 
+bool vs_sim_records(vs_sim *sim, uint64_t round, vs_buf *records, vs_buf *rejected)
+{
+    vs_entry *set = calloc(1, sizeof *set);
+    VS_ASSERT(set != NULL);
+    bool found = find_entry(sim, round, "set", set);
+    if (found) read_blob(sim, &set->u.set.records_blob, records);
+    if (found && set->u.set.rejected_count > 0) {
+        read_blob(sim, &set->u.set.rejected_blob, rejected);
+    }
+    free(set);
+    return found;
+}
+
 bool vs_sim_included(vs_sim *sim, uint64_t round, uint32_t i)
 {
-    vs_entry set;
-    vs_buf records = {0};
+    vs_buf records = {0}, rejected = {0};
     bool found = false;
     const vs_client_status *status = vs_sim_client(sim, i);
-    if (status == NULL || !find_entry(sim, round, "set", &set)) return false;
-    read_blob(sim, &set.u.set.records_blob, &records);
+    if (status == NULL || !vs_sim_records(sim, round, &records, &rejected)) {
+        return false;
+    }
     for (size_t at = 0; at + VS_RECORD_BYTES <= records.len; at += VS_RECORD_BYTES) {
         vs_record record;
         vs_record_decode(&record, records.p + at);
@@ -220,6 +260,7 @@ bool vs_sim_included(vs_sim *sim, uint64_t round, uint32_t i)
                  vs_h32_equal(&record.manifest_hash, &status->manifest_hash);
     }
     vs_buf_free(&records);
+    vs_buf_free(&rejected);
     return found;
 }
 

@@ -58,6 +58,9 @@ struct vs_sim {
     vs_buf record;
     vs_buf admin_reply;
     bool admin_done;
+    uint64_t restart_at; /* of the fault's actor; 0: not to be restarted */
+    char why[VS_DIAG_BYTES];
+    uint64_t newest, newest_size; /* newest round, for a log of this size */
 };
 
 /* Stop the program unless err is VS_OK. */
