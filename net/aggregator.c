@@ -39,7 +39,11 @@ void vs_ag_enter(ag_t *ag, vsw_Phase phase)
         p->retry_ms = 0;
         p->backoff_ms = 0;
         p->done = p->failed = p->behind = false;
+        p->evidence_done = false;
     }
+    ag->own_logged = false;
+    ag->evidence_from = 0;
+    vs_buf_free(&ag->evidence);
 }
 
 /* --- shareholders ----------------------------------------------------------------------------- */
@@ -145,6 +149,13 @@ static vs_err advance(ag_t *ag, bool *moved)
     return VS_OK;
 }
 
+/* Between rounds: the log first, then evidence. */
+static vs_err idle_next(ag_t *ag, uint32_t j)
+{
+    vs_err err = vs_ag_follow_next(ag, j);
+    return err == VS_OK && ag->peer[j].op == AG_NONE ? vs_ag_evidence_next(ag, j) : err;
+}
+
 static vs_err next_request(ag_t *ag, uint32_t j)
 {
     switch (ag->phase) {
@@ -155,10 +166,10 @@ static vs_err next_request(ag_t *ag, uint32_t j)
     case vsw_Phase_ANSWERING: return vs_ag_answer_next(ag, j);
     case vsw_Phase_CLOSING: return vs_ag_close_next(ag, j);
     case vsw_Phase_SETTING:
-    case vsw_Phase_PUBLISHING:
+    case vsw_Phase_PUBLISHING: return vs_ag_follow_next(ag, j);
     case vsw_Phase_IDLE:
     case vsw_Phase_FINAL:
-    case vsw_Phase_ABORTED: return vs_ag_follow_next(ag, j);
+    case vsw_Phase_ABORTED: return idle_next(ag, j);
     }
     return VS_OK;
 }
@@ -191,6 +202,7 @@ static vs_err take_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply)
     case AG_ANSWER:
     case AG_ANSWER_CHUNK: return vs_ag_answer_reply(ag, j, op, reply);
     case AG_CLOSE: return vs_ag_close_reply(ag, j, reply);
+    case AG_EVIDENCE: return vs_ag_evidence_reply(ag, j, reply);
     case AG_STATUS:
     case AG_LOG_ENTRIES:
     case AG_SUM_SHARE:
@@ -210,6 +222,7 @@ static vs_err on_answer(ag_t *ag, const vs_event *event)
     p->op = AG_NONE;
     p->tag = 0;
     if (event->kind == VS_EVENT_LOST) {
+        if (op == AG_EVIDENCE) vs_ag_evidence_lost(ag, event->peer);
         vs_ag_peer_retry(ag, event->peer);
         return VS_OK;
     }
@@ -283,6 +296,8 @@ void vs_aggregator_free(vs_aggregator *ag)
         vs_ag_answer_forget(p);
     }
     vs_buf_free(&ag->vote_body);
+    vs_buf_free(&ag->evidence);
+    vs_keyring_free(&ag->ring);
     free(ag->entries);
     free(ag->manifests);
     sodium_free(ag); /* wipes */

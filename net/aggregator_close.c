@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/aggregator_impl.h"
+#include "net/evidence.h"
 
 #define CLOSING_LABEL "veilsum/v1 aggregator closing"
 #define CLOSING_MIN_MS 2000u
@@ -151,6 +152,24 @@ static vs_err check_closed(const ag_t *ag, uint32_t j, const vs_reply *reply)
     return err;
 }
 
+/* It voted in this round (as far as this process remembers): then its closed is a lie. */
+static vs_err accuse_voter(ag_t *ag, uint32_t j, const vs_reply *reply)
+{
+    static const uint8_t none[64];
+    vs_buf bytes = {0}, proposal = {0};
+    if (!ag->proposed || memcmp(ag->peer[j].vote, none, sizeof none) == 0) return VS_OK;
+    vs_err err = vs_proposal_encode(&proposal, &ag->proposal);
+    if (err == VS_OK) {
+        vs_evidence_begin(&bytes, &ag->proposal.id, VS_CLAIM_VOTE_AND_CLOSED, j, 2);
+        vs_evidence_part2(&bytes, proposal.p, proposal.len, ag->peer[j].vote, 64);
+        vs_evidence_part(&bytes, reply->body, reply->body_len);
+        err = vs_ag_evidence_keep(ag, &bytes);
+    }
+    vs_buf_free(&proposal);
+    vs_buf_free(&bytes);
+    return err;
+}
+
 vs_err vs_ag_close_reply(ag_t *ag, uint32_t j, const vs_reply *reply)
 {
     ag_peer *p = &ag->peer[j];
@@ -164,6 +183,8 @@ vs_err vs_ag_close_reply(ag_t *ag, uint32_t j, const vs_reply *reply)
         vs_ag_peer_fail(ag, j, "its closed statement is not valid");
         return VS_OK;
     }
+    err = accuse_voter(ag, j, reply);
+    if (err != VS_OK) return err;
     vs_buf_reset(&p->closed);
     vs_buf_bytes(&p->closed, reply->body, reply->body_len);
     p->done = true;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/aggregator_impl.h"
+#include "net/evidence.h"
 
 #define MANIFEST_VALUE_BYTES (VS_RECORD_BYTES + 1u) /* record, u8 duplicate */
 
@@ -48,14 +49,26 @@ static void manifest_key(char out[VS_STORE_NAME_MAX + 1], uint64_t round, const 
     vs_ag_key(out, round, rest);
 }
 
-static vs_err manifest_store(ag_t *ag, const ag_manifest *m)
+/* Where the signed bytes of a manifest are kept: they are evidence if another one comes. */
+static void body_key(char out[VS_STORE_NAME_MAX + 1], uint64_t round, const vs_h32 *client)
 {
-    char key[VS_STORE_NAME_MAX + 1];
+    char rest[32 + VS_HEX_CHARS(VS_H32_BYTES)] = "signed/";
+    vs_hex_encode(rest + strlen(rest), client->b, sizeof client->b);
+    vs_ag_key(out, round, rest);
+}
+
+/* body: the manifest as it came, or NULL when it is stored already. */
+static vs_err manifest_store(ag_t *ag, const ag_manifest *m, const uint8_t *body, size_t len)
+{
+    char key[VS_STORE_NAME_MAX + 1], signed_key[VS_STORE_NAME_MAX + 1];
     uint8_t value[MANIFEST_VALUE_BYTES];
     manifest_key(key, ag->last_round, &m->client_key);
+    body_key(signed_key, ag->last_round, &m->client_key);
     vs_record_encode(value, &m->record);
     value[VS_RECORD_BYTES] = m->duplicate;
-    return vs_ag_put(ag, key, value, sizeof value);
+    vs_store_item items[] = {{.key = key, .value = value, .len = sizeof value},
+                             {.key = signed_key, .value = body, .len = len}};
+    return ag->store.ops->put(ag->store.ctx, items, body == NULL ? 1 : 2, ag->diag);
 }
 
 static vs_err visit_manifest(void *ctx, const char *key, const uint8_t *value, size_t len)
@@ -155,8 +168,7 @@ static vsw_Code check_manifest(const ag_t *ag, ag_manifest *out, const uint8_t *
     if (vs_header_decode(&h, m.header, m.header_len) != VS_OK) return vsw_Code_MALFORMED;
     vsw_Code code = check_header(ag, &h);
     if (code != vsw_Code_OK) return code;
-    if (vs_enrolment_verify(m.enrolment, &ag->fed->id, &h.client_key, &ag->fed->admin_key) !=
-        VS_OK) {
+    if (vs_keyring_admits(&ag->ring, ag->fed, &h.client_key, m.enrolment) != VS_OK) {
         return vsw_Code_UNREGISTERED;
     }
     if (vs_verify(m.header_sig, m.header, m.header_len, &h.client_key) != VS_OK ||
@@ -185,13 +197,40 @@ static vs_err reply_ok(ag_t *ag, uint64_t conn)
     return vs_ag_reply(ag, conn, &head, NULL, 0);
 }
 
+/* Two manifests of one client: two headers, or two proofs for one. */
+static vs_err accuse(ag_t *ag, const ag_manifest *known, const uint8_t *body, size_t len)
+{
+    const vs_round_id id = vs_ag_id(ag, ag->last_round);
+    const size_t header = vs_header_len(ag->round.open.n_shareholders), trailer = header + 128;
+    char key[VS_STORE_NAME_MAX + 1];
+    vs_buf first = {0}, bytes = {0};
+    bool found = false;
+    body_key(key, ag->last_round, &known->client_key);
+    vs_err err = vs_ag_get(ag, key, &first, &found);
+    if (err == VS_OK && found && first.len == len && len > trailer) {
+        bool proofs = memcmp(first.p, body, header) == 0;
+        vs_evidence_begin(&bytes, &id, proofs ? VS_CLAIM_TWO_PROOFS : VS_CLAIM_TWO_SUBMISSIONS, 0,
+                          proofs ? 3 : 2);
+        vs_evidence_part(&bytes, first.p, header + 64);
+        if (proofs) vs_evidence_part(&bytes, first.p + trailer, len - trailer);
+        vs_evidence_part(&bytes, proofs ? body + trailer : body,
+                         proofs ? len - trailer : header + 64);
+        err = vs_ag_evidence_keep(ag, &bytes);
+    }
+    vs_buf_free(&first);
+    vs_buf_free(&bytes);
+    return err;
+}
+
 /* A client that signed two manifests is left out of the round. */
-static vs_err second_manifest(ag_t *ag, uint64_t conn, ag_manifest *known)
+static vs_err second_manifest(ag_t *ag, uint64_t conn, ag_manifest *known, const uint8_t *body,
+                              size_t len)
 {
     if (!known->duplicate) {
         ag_manifest marked = *known;
         marked.duplicate = true;
-        vs_err err = manifest_store(ag, &marked);
+        vs_err err = accuse(ag, known, body, len);
+        if (err == VS_OK) err = manifest_store(ag, &marked, NULL, 0);
         if (err != VS_OK) return err;
         known->duplicate = true;
         vs_ag_notice(ag, "round %" PRIu64 ": a client signed two manifests and is left out",
@@ -217,7 +256,7 @@ vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *bo
     uint32_t at = manifest_position(ag, &m.client_key);
     if (at < ag->n_manifests && vs_h32_equal(&ag->manifests[at].client_key, &m.client_key)) {
         if (!same_record(&ag->manifests[at].record, &m.record)) {
-            return second_manifest(ag, conn, &ag->manifests[at]);
+            return second_manifest(ag, conn, &ag->manifests[at], body, len);
         }
         return reply_ok(ag, conn);
     }
@@ -230,7 +269,7 @@ vs_err vs_ag_manifest(ag_t *ag, uint64_t conn, uint64_t round, const uint8_t *bo
                                  "round %" PRIu64 " has its %u clients", round,
                                  ag->round.open.max_clients);
     }
-    vs_err err = manifest_store(ag, &m);
+    vs_err err = manifest_store(ag, &m, body, len);
     if (err == VS_OK) err = manifest_insert(ag, at, &m);
     return err == VS_OK ? reply_ok(ag, conn) : err;
 }

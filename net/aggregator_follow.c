@@ -12,7 +12,9 @@ uint32_t vs_ag_cosigned(const ag_t *ag)
 {
     uint64_t size = vs_log_size(ag->log);
     uint32_t n = 0;
-    for (uint32_t j = 1; j <= ag->fed->committee.n; j++) n += ag->peer[j].cosigned_size == size;
+    for (uint32_t j = 1; j <= ag->fed->committee.n; j++) {
+        n += ag->peer[j].cosigned_size == size && !ag->ring.revoked[j];
+    }
     return n;
 }
 

@@ -16,6 +16,7 @@
 #include "ledger/dsse.h"
 #include "ledger/entry.h"
 #include "net/aggregator.h"
+#include "net/keyring.h"
 #include "net/round.h"
 #include "net/seal.h"
 #include "net/submission.h"
@@ -46,6 +47,7 @@ typedef enum ag_op {
     AG_ANSWER,
     AG_ANSWER_CHUNK,
     AG_CLOSE,
+    AG_EVIDENCE,
 } ag_op;
 
 /* A shareholder as the aggregator sees it. */
@@ -76,6 +78,9 @@ typedef struct ag_peer {
     uint32_t n_list;
     uint8_t vote[64];
     vs_buf closed; /* envelope */
+    /* evidence that it keeps */
+    uint64_t evidence_next; /* number of the first that we did not take */
+    bool evidence_done;     /* this phase: it has no more */
     /* answer */
     vs_buf answer; /* envelope */
     vs_h32 answer_hash;
@@ -127,7 +132,12 @@ struct vs_aggregator {
     ag_entry *entries; /* one per log entry */
     size_t n_entries, cap_entries;
     vs_h32 prev;
-    uint64_t last_round; /* the newest one in the log, 0 if none */
+    uint64_t last_round;             /* the newest one in the log, 0 if none */
+    vs_keyring ring;                 /* what key entries did */
+    uint32_t evidence_from;          /* the shareholder whose evidence is under way, 0: none */
+    vs_buf evidence;                 /* so far */
+    bool own_logged;                 /* this phase */
+    uint32_t n_proofs, n_statements; /* logged since the round was opened */
 
     vsw_Phase phase;
     uint64_t phase_ms;  /* when it began here */
@@ -291,6 +301,17 @@ VS_MUST_CHECK vs_err vs_ag_answer_reply(ag_t *ag, uint32_t j, ag_op op, const vs
 VS_MUST_CHECK vs_err vs_ag_answer_advance(ag_t *ag, bool *moved);
 void vs_ag_answer_forget(ag_peer *p);
 void vs_ag_sum_name(char out[64], uint64_t round, uint32_t j);
+
+/* --- aggregator_evidence.c: evidence and keys ------------------------------------------------- */
+
+VS_MUST_CHECK vs_err vs_ag_evidence_restore(ag_t *ag);
+/* Keep evidence of our own until the round is over; what proves nothing is dropped. */
+VS_MUST_CHECK vs_err vs_ag_evidence_keep(ag_t *ag, const vs_buf *bytes);
+/* Between rounds: log our own, ask shareholder j for the next of its. */
+VS_MUST_CHECK vs_err vs_ag_evidence_next(ag_t *ag, uint32_t j);
+VS_MUST_CHECK vs_err vs_ag_evidence_reply(ag_t *ag, uint32_t j, const vs_reply *reply);
+void vs_ag_evidence_lost(ag_t *ag, uint32_t j);
+VS_MUST_CHECK vs_err vs_ag_key_request(ag_t *ag, uint64_t conn, const uint8_t *body, size_t len);
 
 /* --- aggregator_final.c: answers and result into the log, PUBLISHING -------------------------- */
 

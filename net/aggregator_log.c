@@ -208,6 +208,9 @@ static vs_err index_log(ag_t *ag)
         err = vs_ag_read_entry(ag, i, entry, NULL);
         if (err == VS_OK && i == 0) err = check_first(ag, entry);
         if (err == VS_OK) err = note_entry(ag, entry->round, entry->kind);
+        if (err == VS_OK && entry->kind == VS_ENTRY_KEY) {
+            err = vs_keyring_take(&ag->ring, &entry->u.key);
+        }
         if (err == VS_OK && (entry->kind == VS_ENTRY_FEDERATION || entry->kind == VS_ENTRY_RESULT ||
                              entry->kind == VS_ENTRY_ABORT)) {
             err = vs_log_leaf_hash(ag->log, i, &ag->prev, ag->diag);
@@ -293,6 +296,7 @@ vs_err vs_ag_restore(ag_t *ag)
     if (err == VS_OK && ag->n_entries == 0) err = append_federation(ag);
     if (err == VS_OK) err = vs_ag_blob_restore(ag);
     if (err == VS_OK) err = vs_ag_follow_restore(ag);
+    if (err == VS_OK) err = vs_ag_evidence_restore(ag);
     vs_ag_enter(ag, vsw_Phase_IDLE);
     if (err == VS_OK && ag->last_round > 0) {
         err = load_round(ag);

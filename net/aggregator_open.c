@@ -152,6 +152,10 @@ vs_err vs_ag_open_next(ag_t *ag, uint32_t j)
 {
     ag_peer *p = &ag->peer[j];
     if (p->done) return VS_OK;
+    if (ag->ring.revoked[j]) {
+        vs_ag_peer_fail(ag, j, "its key is revoked");
+        return VS_OK;
+    }
     if (p->forked) {
         vs_ag_peer_fail(ag, j, "it knows a larger log than this ledger");
         return VS_OK;
@@ -240,6 +244,7 @@ static void reset_round(ag_t *ag)
     ag->included = 0;
     ag->proposed = ag->set_logged = ag->answers_logged = false;
     ag->detail[0] = '\0';
+    ag->n_proofs = ag->n_statements = 0;
     vs_buf_free(&ag->vote_body);
     memset(ag->covers, 0, sizeof ag->covers);
     memset(ag->closing_not_voting, 0, sizeof ag->closing_not_voting);
@@ -247,6 +252,7 @@ static void reset_round(ag_t *ag)
         ag_peer *p = &ag->peer[j];
         p->listed = p->done;
         p->opened = false;
+        memset(p->vote, 0, sizeof p->vote);
         free(p->list);
         p->list = NULL;
         p->n_list = 0;

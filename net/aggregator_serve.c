@@ -72,9 +72,9 @@ bool vs_ag_is_member(const ag_t *ag, bool has_control, const vsw_Control *contro
     vs_h32 key;
     if (!has_control) return false;
     memcpy(key.b, control->key, sizeof key.b);
-    bool member =
-        vs_h32_equal(&key, &ag->fed->admin_key) || vs_federation_shareholder(ag->fed, &key) != 0 ||
-        vs_enrolment_verify(control->enrolment, &ag->fed->id, &key, &ag->fed->admin_key) == VS_OK;
+    uint32_t j = vs_federation_shareholder(ag->fed, &key);
+    bool member = vs_h32_equal(&key, &ag->fed->admin_key) || (j != 0 && !ag->ring.revoked[j]) ||
+                  vs_keyring_admits(&ag->ring, ag->fed, &key, control->enrolment) == VS_OK;
     return member && is_fresh_and_signed(ag, control, VS_OPERATION_READ_BLOB, 0, arguments);
 }
 
@@ -355,6 +355,9 @@ vs_err vs_ag_serve(ag_t *ag, uint64_t conn, const uint8_t *msg, size_t len)
             break;
         case vsw_Request_control_blob_tag:
             err = vs_ag_blob_take(ag, conn, &h->op.control_blob, q->body, q->body_len);
+            break;
+        case vsw_Request_control_key_tag:
+            err = vs_ag_key_request(ag, conn, q->body, q->body_len);
             break;
         default:
             err = vs_ag_reply_error(ag, conn, vsw_Code_REFUSED, 0,

@@ -249,8 +249,8 @@ static vs_err check_checkpoint(audit *a, uint64_t size)
     vs_merkle_root(&a->tree, &root);
     if (found->checkpoint.size != size || !vs_h32_equal(&found->checkpoint.root, &root)) {
         problem(a, "checkpoint %" PRIu64 ": its root is not that of the entries", size);
-    } else if (found->n_cosigned >= a->fed->policy.quorum) {
-        a->report->cosignatures = found->n_cosigned;
+    } else if (vs_keyring_cosigned(vs_replay_keys(a->rp), a->fed, found) >= a->fed->policy.quorum) {
+        a->report->cosignatures = vs_keyring_cosigned(vs_replay_keys(a->rp), a->fed, found);
         a->report->cosigned_size = size;
     }
 

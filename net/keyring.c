@@ -69,6 +69,20 @@ vs_err vs_key_statement_bytes(vs_buf *out, const vs_h32 *federation_id, const vs
     return vs_buf_check(out);
 }
 
+uint32_t vs_keyring_cosigned(const vs_keyring *ring, const vs_federation *fed,
+                             const vs_policy_result *found)
+{
+    uint32_t n = found->n_cosigned;
+    for (uint32_t j = 1; j <= fed->committee.n; j++) {
+        if (!ring->revoked[j]) continue;
+        const vs_h32 *key = &fed->shareholder[j - 1].cosigner_key.public_key;
+        for (uint32_t i = 0; i < fed->policy.n_cosigners; i++) {
+            n -= found->cosigned[i] && vs_h32_equal(&fed->policy.cosigner[i].public_key, key);
+        }
+    }
+    return n;
+}
+
 static vs_err refuse(vs_diag *diag, const char *why)
 {
     return vs_fail(diag, VS_ERR_PROOF, "key: %s", why);
@@ -162,5 +176,47 @@ vs_err vs_keyring_take(vs_keyring *ring, const vs_entry_key *k)
     }
     vs_keyring_free(ring);
     *ring = next;
+    return VS_OK;
+}
+
+/* --- request ---------------------------------------------------------------------------------- */
+
+void vs_key_request_encode(uint8_t out[VS_KEY_REQUEST_BYTES], const vs_entry_key *k)
+{
+    out[0] = (uint8_t)k->action;
+    out[1] = (uint8_t)k->party;
+    vs_store_le32(out + 2, k->index);
+    memcpy(out + 6, k->old_key.b, VS_H32_BYTES);
+    memcpy(out + 38, k->new_key.b, VS_H32_BYTES);
+    memcpy(out + 70, k->new_cosigner.b, VS_H32_BYTES);
+    memcpy(out + 102, k->signer.b, VS_H32_BYTES);
+    memcpy(out + 134, k->sig, sizeof k->sig);
+    memcpy(out + 198, k->enrolment, sizeof k->enrolment);
+}
+
+vs_err vs_key_request_decode(vs_entry_key *out, const uint8_t *bytes, size_t len)
+{
+    vs_reader r = vs_reader_of(bytes, len);
+    vs_entry_key k = {0};
+    uint8_t action = vs_read_u8(&r), party = vs_read_u8(&r);
+    k.index = vs_read_u32(&r);
+    vs_read_h32(&r, &k.old_key);
+    vs_read_h32(&r, &k.new_key);
+    vs_read_h32(&r, &k.new_cosigner);
+    vs_read_h32(&r, &k.signer);
+    const uint8_t *sig = vs_read_bytes(&r, 64), *enrolment = vs_read_bytes(&r, 64);
+    if (!vs_reader_done(&r)) return VS_ERR_MALFORMED;
+    if (action != VS_KEY_REVOKE && action != VS_KEY_ROTATE) return VS_ERR_MALFORMED;
+    if (party != VS_PARTY_CLIENT && party != VS_PARTY_SHAREHOLDER) return VS_ERR_MALFORMED;
+    k.action = (vs_key_action)action;
+    k.party = (vs_party)party;
+    memcpy(k.sig, sig, sizeof k.sig);
+    memcpy(k.enrolment, enrolment, sizeof k.enrolment);
+    bool client = k.party == VS_PARTY_CLIENT, revoke = k.action == VS_KEY_REVOKE;
+    if (client != (k.index == 0) || revoke != vs_h32_is_zero(&k.new_key) ||
+        !vs_h32_is_zero(&k.new_cosigner) || vs_h32_equal(&k.old_key, &k.new_key)) {
+        return VS_ERR_MALFORMED;
+    }
+    *out = k;
     return VS_OK;
 }

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "ledger/entry.h"
+#include "ledger/policy.h"
 #include "net/federation.h"
 
 #define VS_KEYRING_CLIENTS_MAX 1048576u /* keys of clients that entries name */
@@ -40,9 +41,20 @@ VS_MUST_CHECK vs_err vs_keyring_check(const vs_keyring *ring, const vs_federatio
 /* It came. VS_ERR_NOMEM leaves the ring as it was. */
 VS_MUST_CHECK vs_err vs_keyring_take(vs_keyring *ring, const vs_entry_key *k);
 
+/* Cosigners of this verified checkpoint whose shareholder is not revoked. */
+uint32_t vs_keyring_cosigned(const vs_keyring *ring, const vs_federation *fed,
+                             const vs_policy_result *found);
+
 /* "veilsum/v1 key" | federation_id | u8 action | u8 party | u32 index | old_key | new_key
  * | new_cosigner: what `signer` signs (docs/WIRE.md). */
 VS_MUST_CHECK vs_err vs_key_statement_bytes(vs_buf *out, const vs_h32 *federation_id,
                                             const vs_entry_key *k);
+
+/* Body of `control_key`: u8 action | u8 party | u32 index | old_key | new_key | new_cosigner |
+ * signer | sig | enrolment. Decoding checks the shape and the rules of ledger/entry.h, no
+ * signature. */
+#define VS_KEY_REQUEST_BYTES (2u + 4u + 4u * VS_H32_BYTES + 2u * 64u)
+void vs_key_request_encode(uint8_t out[VS_KEY_REQUEST_BYTES], const vs_entry_key *k);
+VS_MUST_CHECK vs_err vs_key_request_decode(vs_entry_key *out, const uint8_t *bytes, size_t len);
 
 #endif /* VS_NET_KEYRING_H */

@@ -139,6 +139,7 @@ vs_err vs_shareholder_new(vs_shareholder **out, const vs_federation *fed, const 
     if (err == VS_OK) err = check_owner(sh, diag);
     if (err == VS_OK) err = vs_sh_load(sh, diag);
     if (err == VS_OK) err = vs_sh_log_load(sh, diag);
+    if (err == VS_OK) err = vs_sh_evidence_load(sh, diag);
     if (err == VS_OK) err = vs_sh_expire(sh, diag);
     if (err != VS_OK) {
         vs_shareholder_free(sh);
@@ -222,6 +223,7 @@ static sh_handler handler_of(pb_size_t op)
     case vsw_Request_answer_chunk_tag: return vs_sh_on_answer_chunk;
     case vsw_Request_sum_share_tag: return vs_sh_on_sum_share;
     case vsw_Request_close_tag: return vs_sh_on_close;
+    case vsw_Request_evidence_tag: return vs_sh_on_evidence;
     default: return NULL;
     }
 }

@@ -239,6 +239,11 @@ static vs_err check_certificate(vs_shareholder *sh, const vs_request *req, answe
     if (verified == NULL) return vs_fail(diag, VS_ERR_NOMEM, "answer: out of memory");
     vs_err err = vs_policy_verify(verified, &sh->fed->policy, req->body, req->body_len, &why);
     a->checkpoint = verified->checkpoint;
+    const uint32_t quorum = sh->fed->policy.quorum;
+    if (err == VS_OK &&
+        vs_keyring_cosigned(vs_replay_keys(sh->ahead), sh->fed, verified) < quorum) {
+        err = vs_fail(&why, VS_ERR_PROOF, "%u cosignatures of valid keys are needed", quorum);
+    }
     free(verified);
     if (err != VS_OK) {
         if (vs_sh_is_fatal(err)) return vs_fail(diag, err, "%s", why.text);

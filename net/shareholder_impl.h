@@ -3,9 +3,10 @@
  * Where state lives. Store keys: "shareholder" (whose store this is), "newest" (newest round whose
  * `open` is stored), "key/<round>" (a round secret may exist), "sweep/<round>" (over, files
  * may remain), "round/<round>/..." with open,
- * client/<key>, header/<submission>, trailer/<submission>, evidence-first/<key> and -second,
- * complaint/<key>, list, vote, set, closed, answer, sitout, over, blob/<sha256>;
- * "log/entry/<index>", "log/head", "log/root/<size>", "log/refused/<index>". Rounds, sizes and
+ * client/<key>, header/<submission>, trailer/<submission>, order-vote, list, vote, set, closed,
+ * answer, sitout, over, blob/<sha256>; "log/entry/<index>", "log/head", "log/root/<size>",
+ * "log/refused/<index>", "log/refused-entry/<index>", "log/note"; "evidence/<number>" (also a
+ * blob). Rounds, sizes and
  * indices are 16 hex digits. Blobs: "<round>/upload/<submission>" (a client's sealed chunks),
  * "<round>/answer", "<round>/sum/<j>". Secrets: "round-<round>" (X25519). */
 #ifndef VS_NET_SHAREHOLDER_IMPL_H
@@ -16,6 +17,7 @@
 
 #include "mpc/commit.h"
 #include "mpc/proof.h"
+#include "net/evidence.h"
 #include "net/replay.h"
 #include "net/round.h"
 #include "net/seal.h"
@@ -31,6 +33,8 @@
 #define SH_KEYS_MAX 16u        /* round keys handed out for rounds that are not open */
 #define SH_LOG_BATCH_MAX 4096u /* entries in one message */
 #define SH_SECRET_BYTES 32u    /* X25519 */
+#define SH_EVIDENCE_MAX 65536u /* kept in all */
+#define SH_EVIDENCE_PIECE (UINT32_C(2) << 20) /* bytes of it in one reply */
 #define SH_RECORDS_MAX                                                                             \
     (VS_WIRE_BODY_MAX / VS_RECORD_BYTES) /* included and rejected in a vote message */
 
@@ -116,6 +120,7 @@ struct vs_shareholder {
     uint64_t key[SH_KEYS_MAX]; /* rounds that may have a secret */
     uint32_t n_keys;
     sh_upload *upload[SH_UPLOADS_MAX];
+    uint64_t n_evidence;
     size_t kept_bytes; /* of all uploads */
     vs_replay *log;    /* what we cosigned */
     vs_replay *ahead;  /* the same and the entries that were pushed since */
@@ -243,6 +248,34 @@ VS_MUST_CHECK vs_err vs_sh_log_load(vs_shareholder *sh, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_sh_log_reach(vs_shareholder *sh, uint64_t size, const vs_h32 *root,
                                      bool *ours, vs_diag *diag);
 
+/* --- evidence (shareholder_evidence.c) -----------------------------------------------------------
+ */
+
+VS_MUST_CHECK vs_err vs_sh_evidence_load(vs_shareholder *sh, vs_diag *diag);
+/* A second header (body of submit_begin), a second trailer (body of submit_finish) of a client. */
+VS_MUST_CHECK vs_err vs_sh_accuse_header(vs_shareholder *sh, const sh_client *c,
+                                         const uint8_t *begin, size_t len, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_sh_accuse_proof(vs_shareholder *sh, const sh_client *c,
+                                        const uint8_t *trailer, size_t len, vs_diag *diag);
+/* A whole upload that opens its commitment and fails the proof of this signed trailer. */
+VS_MUST_CHECK vs_err vs_sh_accuse_share(vs_shareholder *sh, const sh_client *c, sh_upload *up,
+                                        const uint8_t *trailer, size_t len, vs_diag *diag);
+/* What cannot be proven to others is a statement of ours. */
+VS_MUST_CHECK vs_err vs_sh_complain(vs_shareholder *sh, const sh_client *c, vs_reject reason,
+                                    vs_diag *diag);
+/* Two envelopes of the aggregator, if they contradict each other. */
+VS_MUST_CHECK vs_err vs_sh_accuse_entries(vs_shareholder *sh, const uint8_t *first,
+                                          size_t first_len, const uint8_t *second,
+                                          size_t second_len, vs_diag *diag);
+/* An order to vote whose signature is right: the first is kept, another one is evidence. */
+VS_MUST_CHECK vs_err vs_sh_note_proposal(vs_shareholder *sh, const vs_request *req, size_t body_len,
+                                         vs_diag *diag);
+/* A checkpoint that the log signed and that is not of what we cosigned. */
+VS_MUST_CHECK vs_err vs_sh_accuse_log(vs_shareholder *sh, const vs_checkpoint *c,
+                                      const uint8_t *note, size_t len, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_sh_note_checkpoint(vs_shareholder *sh, const uint8_t *note, size_t len,
+                                           size_t text_len, vs_diag *diag);
+
 /* --- requests: each writes exactly one reply -----------------------------------------------------
  */
 
@@ -258,6 +291,7 @@ VS_MUST_CHECK vs_err vs_sh_on_vote(vs_shareholder *, const vs_request *, vs_buf 
 VS_MUST_CHECK vs_err vs_sh_on_close(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
 VS_MUST_CHECK vs_err vs_sh_on_entries(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
 VS_MUST_CHECK vs_err vs_sh_on_cosign(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
+VS_MUST_CHECK vs_err vs_sh_on_evidence(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
 VS_MUST_CHECK vs_err vs_sh_on_sum_share(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
 VS_MUST_CHECK vs_err vs_sh_on_answer(vs_shareholder *, const vs_request *, vs_buf *, vs_diag *);
 VS_MUST_CHECK vs_err vs_sh_on_answer_chunk(vs_shareholder *, const vs_request *, vs_buf *,

@@ -186,13 +186,16 @@ static vs_err check_own_statements(vs_shareholder *sh, vs_diag *diag)
 }
 
 /* The `open` in the log must be the one that was sent to us. Writes the refusal. */
-static vs_err check_open_is_ours(vs_shareholder *sh, vs_buf *reply)
+static vs_err check_open_is_ours(vs_shareholder *sh, const uint8_t *entry, size_t len,
+                                 vs_buf *reply, vs_diag *diag)
 {
     const vs_round_view *v = vs_replay_round(sh->ahead, sh->newest);
     if (sh->round == NULL || v == NULL ||
         vs_h32_equal(&v->round.params_hash, &sh->round->round.params_hash)) {
         return VS_OK;
     }
+    vs_err err = vs_sh_accuse_entries(sh, sh->round->open.p, sh->round->open.len, entry, len, diag);
+    if (err != VS_OK) return err;
     return vs_reply_error(reply, vsw_Code_REFUSED, vs_replay_size(sh->log),
                           "the log's open of round %" PRIu64 " is not the one that was sent",
                           sh->newest);
@@ -201,14 +204,28 @@ static vs_err check_open_is_ours(vs_shareholder *sh, vs_buf *reply)
 /* --- log_entries ---------------------------------------------------------------------------------
  */
 
-/* Keep why we refuse: it is our statement if anybody asks. */
-static vs_err refuse_entry(vs_shareholder *sh, vs_err why, const char *text, vs_buf *reply,
-                           vs_diag *diag)
+/* A second set of the round that has one: does it contradict the first? */
+static vs_err accuse_second_set(vs_shareholder *sh, const uint8_t *entry, size_t len, vs_diag *diag)
+{
+    const vs_round_view *v = vs_replay_round(sh->ahead, vs_replay_last_round(sh->ahead));
+    vs_buf first = {0};
+    if (v == NULL || v->set.count == 0) return VS_OK;
+    vs_err err = stored_entry(sh, v->set_index, &first, diag);
+    if (err == VS_OK) err = vs_sh_accuse_entries(sh, first.p, first.len, entry, len, diag);
+    vs_buf_free(&first);
+    return err;
+}
+
+/* Keep what we refuse, as it was signed, and why. */
+static vs_err refuse_entry(vs_shareholder *sh, vs_err why, const char *text, const uint8_t *entry,
+                           size_t len, vs_buf *reply, vs_diag *diag)
 {
     uint64_t index = vs_replay_size(sh->ahead);
     sh_name key = vs_sh_key_at("log/refused", index);
-    vs_store_item item = vs_sh_item(&key, text, strlen(text));
-    vs_err err = why == VS_ERR_STATE ? VS_OK : vs_sh_put(sh, &item, 1, diag);
+    sh_name bytes = vs_sh_key_at("log/refused-entry", index);
+    vs_store_item items[] = {vs_sh_item(&key, text, strlen(text)), vs_sh_item(&bytes, entry, len)};
+    vs_err err = why == VS_ERR_STATE ? VS_OK : vs_sh_put(sh, items, 2, diag);
+    if (err == VS_OK && why != VS_ERR_STATE) err = accuse_second_set(sh, entry, len, diag);
     return err == VS_OK ? vs_reply_error(reply, vs_sh_code(why), index, "%s", text) : err;
 }
 
@@ -222,11 +239,11 @@ static vs_err take_entry(vs_shareholder *sh, const uint8_t *entry, size_t len, v
     vs_err err = vs_replay_entry(sh->ahead, entry, len, &why);
     if (err != VS_OK) {
         return vs_sh_is_fatal(err) ? vs_fail(diag, err, "%s", why.text)
-                                   : refuse_entry(sh, err, why.text, reply, diag);
+                                   : refuse_entry(sh, err, why.text, entry, len, reply, diag);
     }
     err = vs_sh_put(sh, &item, 1, diag);
     if (err == VS_OK) err = check_own_statements(sh, diag);
-    if (err == VS_OK) err = check_open_is_ours(sh, reply);
+    if (err == VS_OK) err = check_open_is_ours(sh, entry, len, reply, diag);
     if (err == VS_OK && reply->len != 0) err = reset_ahead(sh);
     return err;
 }
@@ -239,6 +256,9 @@ static vs_err compare_entry(vs_shareholder *sh, uint64_t index, const uint8_t *e
     vs_buf stored = {0};
     vs_err err = stored_entry(sh, index, &stored, diag);
     bool same = err == VS_OK && stored.len == len && memcmp(stored.p, entry, len) == 0;
+    if (err == VS_OK && !same) {
+        err = vs_sh_accuse_entries(sh, stored.p, stored.len, entry, len, diag);
+    }
     vs_buf_free(&stored);
     if (err != VS_OK || same) return err;
     uint64_t size = vs_replay_size(sh->log);
@@ -427,6 +447,8 @@ vs_err vs_sh_on_cosign(vs_shareholder *sh, const vs_request *req, vs_buf *reply,
     if (err != VS_OK || reply->len != 0) return err;
     uint64_t known = vs_replay_size(sh->log), ahead = vs_replay_size(sh->ahead);
     if (c.size < known) {
+        err = vs_sh_accuse_log(sh, &c, req->body, req->body_len, diag);
+        if (err != VS_OK) return err;
         return vs_reply_error(reply, vsw_Code_CONFLICT, known, "cosigned size %" PRIu64 " already",
                               known);
     }
@@ -438,11 +460,15 @@ vs_err vs_sh_on_cosign(vs_shareholder *sh, const vs_request *req, vs_buf *reply,
     err = vs_sh_log_reach(sh, c.size, &c.root, &ours, diag);
     if (err != VS_OK) return err;
     if (!ours) {
+        err = vs_sh_accuse_log(sh, &c, req->body, req->body_len, diag);
+        if (err != VS_OK) return err;
         return vs_reply_error(reply, vsw_Code_CONFLICT, known,
                               "the checkpoint of size %" PRIu64
                               " has another root than the entries that were sent",
                               c.size);
     }
+    err = vs_sh_note_checkpoint(sh, req->body, req->body_len, text_len, diag);
+    if (err != VS_OK) return err;
     vs_cosign(head.result.cosign.cosignature, (const char *)req->body, text_len, sh->now_s,
               sh->keys->cosigner_seed);
     head.result.cosign.size = c.size;

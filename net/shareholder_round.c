@@ -287,6 +287,9 @@ static vs_err known_open(vs_shareholder *sh, uint64_t round, const vs_request *r
     vs_err err = vs_sh_get(sh, &key, &stored, &found, diag);
     bool same = found && stored.len == req->body_len && stored.len != 0 &&
                 memcmp(stored.p, req->body, stored.len) == 0;
+    if (err == VS_OK && found && !same) {
+        err = vs_sh_accuse_entries(sh, stored.p, stored.len, req->body, req->body_len, diag);
+    }
     vs_buf_free(&stored);
     if (err != VS_OK) return err;
     if (same) return vs_sh_ok(reply);
@@ -334,6 +337,18 @@ static bool contradicts_log(const vs_shareholder *sh, const sh_round *r)
     return view != NULL && !vs_h32_equal(&view->round.params_hash, &r->round.params_hash);
 }
 
+/* 0, or a shareholder of `open` whose key is revoked. */
+static uint32_t revoked_of(const vs_shareholder *sh, const sh_round *r)
+{
+    const vs_entry_open *open = &r->round.open;
+    for (uint32_t i = 0; i < open->n_shareholders; i++) {
+        if (vs_replay_keys(sh->ahead)->revoked[open->shareholders[i].index]) {
+            return open->shareholders[i].index;
+        }
+    }
+    return 0;
+}
+
 static bool is_final(const vs_shareholder *sh, uint64_t round)
 {
     const vs_round_view *view = vs_replay_round(sh->log, round);
@@ -362,6 +377,9 @@ vs_err vs_sh_on_open(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
     } else if (err == VS_OK && contradicts_log(sh, r)) {
         err = vs_reply_error(reply, vsw_Code_CONFLICT, round,
                              "the log has another open of round %" PRIu64, round);
+    } else if (err == VS_OK && revoked_of(sh, r) != 0) {
+        err = vs_reply_error(reply, vsw_Code_REFUSED, revoked_of(sh, r),
+                             "open lists shareholder %u, whose key is revoked", revoked_of(sh, r));
     } else if (err == VS_OK && !ours) {
         err =
             vs_reply_error(reply, vsw_Code_CANNOT, 0,

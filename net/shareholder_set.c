@@ -248,6 +248,8 @@ vs_err vs_sh_on_vote(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
         return vs_reply_error(reply, vsw_Code_MALFORMED, 0,
                               "not a proposal with its records, sorted, and their roots");
     }
+    err = vs_sh_note_proposal(sh, req, body_len, diag);
+    if (err != VS_OK) return err;
     if (r->vote.len != 0) {
         if (memcmp(r->vote.p, b.proposal, b.proposal_len) == 0) return reply_vote(r, reply);
         return vs_reply_error(reply, vsw_Code_CONFLICT, 0, "voted for another set already");

@@ -20,31 +20,17 @@ static vs_err store_client(vs_shareholder *sh, const sh_client *c, const vs_stor
     return vs_sh_put(sh, items, more == NULL ? 1 : 2, diag);
 }
 
-/* The first signed bytes that contradict what the client signed before (its stored "header" or
- * "trailer") are kept beside those; then it stays out of the list, unless that is frozen already.
- */
-static vs_err store_evidence(vs_shareholder *sh, sh_client *c, const char *what,
-                             const uint8_t *bytes, size_t len, vs_diag *diag)
+/* The first signed bytes that contradict what the client signed before are kept as evidence; then
+ * it stays out of the list, unless that is frozen already. */
+static vs_err signed_twice(vs_shareholder *sh, sh_client *c, bool header, const vs_request *req,
+                           vs_diag *diag)
 {
     if (c->twice) return VS_OK;
-    sh_name before = vs_sh_key(sh->newest, what, &c->submission);
-    sh_name first = vs_sh_key(sh->newest, "evidence-first", &c->key);
-    sh_name second = vs_sh_key(sh->newest, "evidence-second", &c->key);
-    sh_name client = vs_sh_key(sh->newest, "client", &c->key);
-    uint8_t record[SH_CLIENT_BYTES];
-    vs_buf stored = {0};
-    bool found = false;
-    vs_err err = vs_sh_get(sh, &before, &stored, &found, diag);
-    if (err == VS_OK) {
-        c->twice = true;
-        vs_sh_client_encode(record, c);
-        vs_store_item items[] = {vs_sh_item(&client, record, sizeof record),
-                                 vs_sh_item(&first, found ? stored.p : record, stored.len),
-                                 vs_sh_item(&second, bytes, len)};
-        err = vs_sh_put(sh, items, 3, diag);
-    }
-    vs_buf_free(&stored);
-    return err;
+    vs_err err = header ? vs_sh_accuse_header(sh, c, req->body, req->body_len, diag)
+                        : vs_sh_accuse_proof(sh, c, req->body, req->body_len, diag);
+    if (err != VS_OK) return err;
+    c->twice = true;
+    return store_client(sh, c, NULL, diag);
 }
 
 static vs_err reject(vs_shareholder *sh, sh_client *c, vs_reject reason, vs_diag *diag)
@@ -132,10 +118,12 @@ static vs_err check_signatures(vs_shareholder *sh, const vs_header *h, const uin
                                size_t header_len, vs_buf *reply)
 {
     const uint8_t *sig = body + header_len, *enrolment = sig + SIGNATURE_BYTES;
-    if (vs_enrolment_verify(enrolment, &sh->fed->id, &h->client_key, &sh->fed->admin_key) !=
-        VS_OK) {
-        return vs_reply_error(reply, vsw_Code_UNREGISTERED, 0,
-                              "the client key is not enrolled in this federation");
+    vs_err admitted =
+        vs_keyring_admits(vs_replay_keys(sh->ahead), sh->fed, &h->client_key, enrolment);
+    if (admitted != VS_OK) {
+        return vs_reply_error(reply, vsw_Code_UNREGISTERED, 0, "the client key %s",
+                              admitted == VS_ERR_STATE ? "was revoked"
+                                                       : "is not enrolled in this federation");
     }
     if (vs_verify(sig, body, header_len, &h->client_key) != VS_OK) {
         return vs_reply_error(reply, vsw_Code_BAD_SIGNATURE, 0,
@@ -245,7 +233,7 @@ vs_err vs_sh_on_begin(vs_shareholder *sh, const vs_request *req, vs_buf *reply, 
         } else if (vs_h32_equal(&known->submission, &h->submission)) {
             err = resume(sh, known, reply, diag);
         } else {
-            err = store_evidence(sh, known, "header", req->body, req->body_len, diag);
+            err = signed_twice(sh, known, true, req, diag);
             if (err == VS_OK) err = reply_twice(reply);
         }
     }
@@ -274,7 +262,8 @@ static vs_err take_chunks(vs_shareholder *sh, sh_client *c, sh_upload *up, const
                                   chunk);
         }
         if (err == VS_ERR_MALFORMED) { /* the client itself sealed this */
-            err = reject(sh, c, VS_REJECT_MALFORMED, diag);
+            err = vs_sh_complain(sh, c, VS_REJECT_MALFORMED, diag);
+            if (err == VS_OK) err = reject(sh, c, VS_REJECT_MALFORMED, diag);
             return err == VS_OK ? reply_rejected(reply, c) : err;
         }
         if (err != VS_OK) return err;
@@ -365,7 +354,6 @@ static vs_err accept(vs_shareholder *sh, sh_client *c, const vs_h32 *manifest, c
 {
     sh_round *r = sh->round;
     sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
-    sh_name complaint = vs_sh_key(sh->newest, "complaint", &c->key);
     sh_upload *up = NULL;
     vs_err err = vs_sh_upload_get(sh, c, &up, diag);
     if (err == VS_ERR_STATE || (err == VS_OK && up == NULL)) return resume(sh, c, reply, diag);
@@ -373,9 +361,10 @@ static vs_err accept(vs_shareholder *sh, sh_client *c, const vs_h32 *manifest, c
     if (up->next < r->chunks) return vs_sh_progress(reply, up->next, r->chunks);
 
     vs_reject reason = judge(sh, up, w);
-    if (reason != 0) { /* the signed W is half of a complaint: keep it */
-        vs_store_item trailer = vs_sh_item(&complaint, req->body, req->body_len);
-        err = vs_sh_put(sh, &trailer, 1, diag);
+    if (reason != 0) { /* a share that fails the signed W is proof; the rest is our word */
+        err = reason == VS_REJECT_SHARE_INCONSISTENT
+                  ? vs_sh_accuse_share(sh, c, up, req->body, req->body_len, diag)
+                  : vs_sh_complain(sh, c, reason, diag);
         if (err == VS_OK) err = reject(sh, c, reason, diag);
         return err == VS_OK ? reply_rejected(reply, c) : err;
     }
@@ -400,10 +389,14 @@ static vs_err finish(vs_shareholder *sh, sh_client *c, const vs_h32 *manifest, c
     const sh_round *r = sh->round;
     if (c->state == SH_REJECTED) return reply_rejected(reply, c);
     if (c->state == SH_ACCEPTED && !vs_h32_equal(&c->manifest_hash, manifest)) {
-        vs_err err = store_evidence(sh, c, "trailer", req->body, req->body_len, diag);
+        vs_err err = signed_twice(sh, c, false, req, diag);
         return err == VS_OK ? reply_twice(reply) : err;
     }
     if (c->twice) return reply_twice(reply);
+    if (c->state != SH_ACCEPTED &&
+        vs_keyring_client(vs_replay_keys(sh->ahead), &c->key) == VS_KEY_REVOKED) {
+        return vs_reply_error(reply, vsw_Code_UNREGISTERED, 0, "the client key was revoked");
+    }
     if (c->state == SH_ACCEPTED) return reply_receipt(sh, c, reply);
     if (why_late(r) != NULL) return vs_reply_error(reply, vsw_Code_LATE, 0, "%s", why_late(r));
     return accept(sh, c, manifest, w, req, reply, diag);

@@ -102,7 +102,8 @@ vs_err vs_order_bytes(vs_buf *out, const vs_round_id *id, vs_order order, const 
                       size_t body_len)
 {
     vs_h32 hash;
-    VS_ASSERT(order == VS_ORDER_LIST || order == VS_ORDER_VOTE || order == VS_ORDER_CLOSE);
+    VS_ASSERT(order == VS_ORDER_LIST || order == VS_ORDER_VOTE || order == VS_ORDER_CLOSE ||
+              order == VS_ORDER_EVIDENCE);
     VS_ASSERT(body != NULL || body_len == 0);
     vs_sha256(&hash, body, body_len);
     begin(out, "veilsum/v1 order", id);

@@ -103,6 +103,7 @@ typedef enum vs_order {
     VS_ORDER_LIST = 8,
     VS_ORDER_VOTE = 9,
     VS_ORDER_CLOSE = 15,
+    VS_ORDER_EVIDENCE = 25, /* of round 0 */
 } vs_order;
 /* body: what stands before the signature in the request's body (may be empty). */
 VS_MUST_CHECK vs_err vs_order_bytes(vs_buf *out, const vs_round_id *id, vs_order order,

@@ -50,7 +50,7 @@ typedef struct shape {
 } shape;
 
 static const shape request_shape = {vsw_Request_fields, vsw_Request_size, vsw_Request_status_tag,
-                                    vsw_Request_control_blob_tag};
+                                    vsw_Request_control_key_tag};
 static const shape reply_shape = {vsw_Reply_fields, vsw_Reply_size, vsw_Reply_error_tag,
                                   vsw_Reply_count_tag};
 
