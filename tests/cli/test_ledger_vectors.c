@@ -360,3 +360,38 @@ Test(cli_ledger_vectors, receipts_of_bad_form)
     vs_test_folder_remove(folder);
     json_decref(j);
 }
+
+/* --- tiles -------------------------------------------------------------------------------------
+ */
+
+/* `ledger fsck DIR --vkey VKEY` on a folder that another implementation wrote; a damaged copy. */
+Test(cli_ledger_vectors, fsck_of_a_tile_folder_of_another_implementation)
+{
+    char command[1200], key[500];
+    char *dir = vectors("vectors/ledger/tiles/tessera-15");
+    if (dir == NULL) return;
+    char *folder = vs_test_folder_new();
+    (void)snprintf(command, sizeof command, "%s/vkey", dir);
+    FILE *f = fopen(command, "r");
+    cr_assert(f != NULL && fgets(key, sizeof key, f) != NULL);
+    (void)fclose(f);
+    key[strcspn(key, "\r\n")] = '\0';
+    cr_expect(VS_RUN_EXPECT(
+        "/", 0, "ledger: 15 entries, 1 checkpoints, 0 cosignatures, 0 blobs, no problem\n", "",
+        "ledger", "fsck", dir, "--vkey", key));
+    (void)snprintf(command, sizeof command,
+                   "cp -r --no-preserve=mode '%s' '%s/t' && printf x | dd status=none conv=notrunc "
+                   "bs=1 seek=40 of='%s/t/tile/entries/000.p/15'",
+                   dir, folder, folder);
+    cr_assert_eq(system(command), 0);
+    vs_run run = VS_RUN(folder, "ledger", "fsck", "t", "--vkey", key);
+    cr_expect_eq(run.status, 1);
+    cr_expect_eq(strncmp(run.out, "problem: tile/entries/000.p/15: entry ", 38), 0, "%s", run.out);
+    vs_run_free(&run);
+    run = VS_RUN(folder, "ledger", "fsck", "t");
+    cr_expect_eq(run.status, 1);
+    cr_expect_not_null(strstr(run.err, "give --vkey"), "%s", run.err);
+    vs_run_free(&run);
+    vs_test_folder_remove(folder);
+    free(dir);
+}
