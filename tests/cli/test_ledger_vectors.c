@@ -297,7 +297,7 @@ Test(cli_ledger_vectors, checkpoints_of_a_real_log)
     while (vkey.len > 0 && vkey.p[vkey.len - 1] <= ' ') vkey.len--;
     vs_buf_u8(&vkey, 0);
     const char *key = (const char *)vkey.p;
-    static const unsigned sizes[] = {1, 2, 3, 5, 8, 13};
+    static const unsigned sizes[] = {0, 1, 2, 3, 5, 8, 13};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char name[128];
         (void)snprintf(name, sizeof name,

@@ -156,7 +156,7 @@ Test(note_vectors, checkpoints_of_a_real_log)
     while (vkey.len > 0 && vkey.p[vkey.len - 1] <= ' ') vkey.len--;
     vs_buf_u8(&vkey, 0);
     vs_note_key key = key_of((const char *)vkey.p);
-    static const unsigned sizes[] = {1, 2, 3, 5, 8, 13};
+    static const unsigned sizes[] = {0, 1, 2, 3, 5, 8, 13};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char name[128];
         (void)snprintf(name, sizeof name,
@@ -261,5 +261,26 @@ Test(note_vectors, foreign_cosignature_lines)
         vs_buf_free(&note);
     }
     vs_buf_free(&line);
+    json_decref(j);
+}
+
+/* Signatures without their notes: the time stands in those that have a cosignature's length. */
+Test(note_vectors, time_of_a_cosignature_line)
+{
+    size_t i;
+    json_t *c;
+    json_t *j = sample_json("vectors/ledger/cosig/index.json");
+    if (j == NULL) return;
+    json_array_foreach(json_object_get(j, "timestamp_only"), i, c)
+    {
+        vs_buf sig = sample_base64(str(c, "sig_b64"));
+        const json_t *t = json_object_get(c, "time");
+        cr_expect_eq(sig.len == 4 + VS_COSIGNATURE_BYTES, !json_is_null(t), "case %zu", i);
+        if (!json_is_null(t)) {
+            cr_expect_eq((json_int_t)vs_load_be64(sig.p + 4), json_integer_value(t));
+        }
+        vs_buf_free(&sig);
+    }
+    cr_expect_eq(i, 2);
     json_decref(j);
 }

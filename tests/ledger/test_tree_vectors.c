@@ -52,6 +52,29 @@ Test(tree_vectors, hashes_and_roots)
         cr_expect(vs_h32_equal(&got, &want), "leaf %zu", i);
         vs_buf_free(&d);
     }
+    json_array_foreach(json_object_get(j, "node_hashes"), i, v)
+    {
+        vs_buf left = from_hex(json_string_value(json_object_get(v, "left")));
+        vs_buf right = from_hex(json_string_value(json_object_get(v, "right")));
+        want = hash_of_hex(json_object_get(v, "hash"));
+        if (left.len == VS_H32_BYTES && right.len == VS_H32_BYTES) {
+            vs_h32 l, r;
+            memcpy(l.b, left.p, sizeof l.b);
+            memcpy(r.b, right.p, sizeof r.b);
+            vs_merkle_node(&got, &l, &r);
+        } else { /* children of another length: only the prefix is told by it */
+            vs_buf all = {0};
+            vs_buf_u8(&all, 1);
+            vs_buf_bytes(&all, left.p, left.len);
+            vs_buf_bytes(&all, right.p, right.len);
+            vs_sha256(&got, all.p, all.len);
+            vs_buf_free(&all);
+        }
+        cr_expect(vs_h32_equal(&got, &want), "node %zu", i);
+        vs_buf_free(&left);
+        vs_buf_free(&right);
+    }
+    cr_expect_eq(i, 2);
     json_array_foreach(json_object_get(j, "tree_leaves_hex"), i, v)
     {
         vs_buf d = from_hex(json_string_value(v));
