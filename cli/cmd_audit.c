@@ -1,6 +1,7 @@
 /* audit: re-check a whole ledger. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -9,6 +10,9 @@
 #include "cli/ledger.h"
 #include "cli/out.h"
 #include "net/audit.h"
+#include "net/http_client.h"
+
+enum { HTTP_TIMEOUT_MS = 20000 };
 
 typedef struct listing {
     bool json;
@@ -25,9 +29,10 @@ static void on_round(void *ctx, const vs_audit_round *r)
         return;
     }
     json_t *item =
-        json_pack("{s:I, s:b, s:i, s:i, s:i, s:b, s:s}", "round", (json_int_t)r->round, "aborted",
-                  r->aborted ? 1 : 0, "included", (int)r->included, "rejected", (int)r->rejected,
-                  "answers", (int)r->answers, "certain", r->certain ? 1 : 0, "detail", r->detail);
+        json_pack("{s:I, s:b, s:i, s:i, s:i, s:i, s:b, s:b, s:s}", "round", (json_int_t)r->round,
+                  "aborted", r->aborted ? 1 : 0, "included", (int)r->included, "rejected",
+                  (int)r->rejected, "votes", (int)r->votes, "answers", (int)r->answers, "certain",
+                  r->certain ? 1 : 0, "recomputed", r->recomputed ? 1 : 0, "detail", r->detail);
     l->failed |= json_array_append_new(l->rounds, item) != 0;
 }
 
@@ -46,8 +51,10 @@ static int print_json(listing *l, const vs_audit_report *r, bool trusted)
     char root[VS_HEX_CHARS(VS_H32_BYTES)];
     vs_hex_encode(root, r->root.b, sizeof r->root.b);
     json_t *value = json_pack(
-        "{s:b, s:I, s:s, s:i, s:i, s:i, s:I, s:s, s:o, s:o}", "ok", r->ok ? 1 : 0, "entries",
-        (json_int_t)r->size, "root", root, "rounds", (int)r->n_rounds, "aborted", (int)r->n_aborted,
+        "{s:b, s:s, s:I, s:s, s:i, s:i, s:I, s:i, s:i, s:I, s:I, s:s, s:o, s:o}", "ok",
+        r->ok ? 1 : 0, "origin", r->origin, "entries", (json_int_t)r->size, "root", root, "rounds",
+        (int)r->n_rounds, "aborted", (int)r->n_aborted, "not_recomputed", (int)r->n_not_recomputed,
+        "earlier_entries", r->remembered ? (json_int_t)r->earlier_size : (json_int_t)-1,
         "cosignatures", (int)r->cosignatures, "cosigned_entries", (json_int_t)r->cosigned_size,
         "federation", trusted ? "given" : "named by the log", "round_list", l->rounds, "problems",
         l->problems);
@@ -70,6 +77,18 @@ static int print_text(const vs_audit_report *r, bool trusted)
         (void)printf("cosigned: the first %" PRIu64 " entries, by %u shareholders\n",
                      r->cosigned_size, r->cosignatures);
     }
+    if (r->remembered) {
+        (void)printf("seen before: the log of %" PRIu64 " entries%s\n", r->earlier_size,
+                     r->ok ? ", which is the beginning of this one" : "");
+    }
+    if (r->not_final > 0) {
+        (void)printf("not final: round %" PRIu64 ": no quorum has cosigned its result yet\n",
+                     r->not_final);
+    }
+    if (r->n_not_recomputed > 0) {
+        (void)printf("not recomputed: %u result%s, whose sum shares are not public\n",
+                     r->n_not_recomputed, r->n_not_recomputed == 1 ? "" : "s");
+    }
     if (r->ok) {
         (void)printf("ledger: %" PRIu64 " entries, audit ok\n", r->size);
         return VS_EXIT_OK;
@@ -79,25 +98,89 @@ static int print_text(const vs_audit_report *r, bool trusted)
     return VS_EXIT_FAILED;
 }
 
+/* Where the log is: a URL, a published folder or a ledger's. */
+typedef struct place {
+    vs_http_client *http;
+    vs_fetch fetch;
+    bool published;
+    char folder[VS_LEDGER_PATH_BYTES];
+} place;
+
+static vs_err find_log(place *p, const char *where, vs_diag *diag)
+{
+    if (strstr(where, "://") != NULL) {
+        vs_err err = vs_http_client_new(&p->http, where, HTTP_TIMEOUT_MS, diag);
+        if (err != VS_OK) return err;
+        p->fetch = vs_fetch_http(p->http);
+        p->published = true;
+        return VS_OK;
+    }
+    vs_err err = vs_ledger_or_published(p->folder, &p->published, where, diag);
+    if (err == VS_OK && p->published) p->fetch = vs_fetch_folder(p->folder);
+    return err;
+}
+
+/* The user's state folder, for published logs; "" where nothing is to be remembered in it. */
+static vs_err state_folder(char out[VS_LEDGER_PATH_BYTES], const vs_args *args, const place *p,
+                           vs_diag *diag)
+{
+    const char *base = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int n = 0;
+    out[0] = '\0';
+    if (vs_args_flag(args, "forget") || vs_args_given(args, "state") || !p->published) return VS_OK;
+    if (base != NULL && base[0] == '/')
+        n = snprintf(out, VS_LEDGER_PATH_BYTES, "%s/veilsum/audit", base);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(out, VS_LEDGER_PATH_BYTES, "%s/.local/state/veilsum/audit", home);
+    if (n < 0 || n >= (int)VS_LEDGER_PATH_BYTES) {
+        return vs_fail(diag, VS_ERR_LIMIT, "XDG_STATE_HOME, HOME: the path is too long");
+    }
+    return VS_OK;
+}
+
+static vs_err audit(vs_audit_report *report, const place *p, const vs_audit_in *in, vs_diag *diag)
+{
+    return p->published ? vs_audit_published(report, &p->fetch, in, diag)
+                        : vs_audit_ledger(report, p->folder, in, diag);
+}
+
 static int run_audit(const vs_args *args)
 {
     const char *file = vs_args_text(args, "federation");
+    const char *policy_file = vs_args_text(args, "policy");
     vs_federation *fed = NULL;
+    vs_tlog_policy *policy = NULL;
     vs_audit_report report;
     vs_diag diag = {{0}};
     listing l = {.json = vs_args_flag(args, "json")};
+    place p = {0};
     char folder[VS_LEDGER_PATH_BYTES];
     int status;
-    if (vs_ledger_folder(folder, vs_args_positional(args, 0), &diag) != VS_OK) {
-        return vs_out_fail(&diag);
+    vs_err err = find_log(&p, vs_args_positional(args, 0), &diag);
+    if (err == VS_OK) err = state_folder(folder, args, &p, &diag);
+    if (err == VS_OK && file != NULL) err = vs_federation_load(&fed, file, &diag);
+    if (err == VS_OK && policy_file != NULL) {
+        policy = malloc(sizeof *policy);
+        err = policy == NULL ? vs_fail(&diag, VS_ERR_NOMEM, "out of memory")
+                             : vs_tlog_policy_load(policy, policy_file, &diag);
     }
-    if (file != NULL && vs_federation_load(&fed, file, &diag) != VS_OK) return vs_out_fail(&diag);
     if (l.json) {
         l.rounds = json_array();
         l.problems = json_array();
         l.failed = l.rounds == NULL || l.problems == NULL;
     }
-    vs_err err = vs_audit_dir(&report, folder, fed, on_round, on_problem, &l, &diag);
+    if (err == VS_OK) {
+        vs_audit_in in = {.fed = fed,
+                          .policy = policy,
+                          .state =
+                              vs_args_flag(args, "forget") ? NULL : vs_args_text(args, "state"),
+                          .state_folder = folder[0] == '\0' ? NULL : folder,
+                          .on_round = on_round,
+                          .on_problem = on_problem,
+                          .ctx = &l};
+        err = audit(&report, &p, &in, &diag);
+    }
     if (err != VS_OK)
         status = vs_out_fail(&diag);
     else if (l.json)
@@ -106,6 +189,8 @@ static int run_audit(const vs_args *args)
         status = print_text(&report, fed != NULL);
     json_decref(l.rounds);
     json_decref(l.problems);
+    vs_http_client_free(p.http);
+    free(policy);
     vs_federation_free(fed);
     return status;
 }
@@ -115,15 +200,33 @@ static const vs_opt options[] = {
      .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .help = "The federation file that you trust. Without it the one that the log names is taken, "
-             "which proves less: it is the operator's word."},
+             "which proves less: it is the operator's word, unless --policy says whose log it is."},
+    {.name = "policy",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "Whose signatures a checkpoint must bear (C2SP tlog-policy: log, witness, group, "
+             "quorum). Default: the federation's log key and a quorum of its shareholders."},
+    {.name = "state",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help =
+         "Where the checkpoint that this audit accepts is kept; the next audit then detects a "
+         "log that was rolled back or has forked, and keeps the proof in FILE.fork. Default for "
+         "a published log: a file in $XDG_STATE_HOME/veilsum/audit (or ~/.local/state); for "
+         "ledger.db: none."},
+    {.name = "forget",
+     .kind = VS_OPT_FLAG,
+     .help = "Neither compare with an earlier audit nor remember this one."},
     VS_OPT_JSON,
     {0}};
 
 static const vs_positional positionals[] = {
-    {.name = "DIR",
+    {.name = "DIR|URL",
      .min = 1,
      .max = 1,
-     .help = "A ledger's folder (the one with ledger.db), or the data folder of an aggregator."},
+     .help =
+         "A published log, in a folder or at http://HOST:PORT/PREFIX; or a ledger's folder (the "
+         "one with ledger.db), or the data folder of an aggregator."},
     {0}};
 
 const vs_command vs_cmd_audit = {
@@ -136,8 +239,13 @@ const vs_command vs_cmd_audit = {
         "checkpoint with its cosignatures, and that the newest result is under a "
         "checkpoint "
         "that a quorum cosigned.\n\nOne line per round, one per problem, and a verdict at the end. "
-        "A running aggregator holds its ledger: stop it first, or audit a copy.",
+        "A running aggregator holds its ledger: audit what it publishes (DATA/public, or the URL "
+        "that it serves), or stop it first. Where a federation keeps its results private, a "
+        "published log has no sum shares: such results are counted as not recomputed, everything "
+        "else is checked.",
     .options = options,
     .positionals = positionals,
-    .examples = "veilsum audit ledger --federation federation.json",
+    .examples = "veilsum audit agg-data --federation federation.json\n"
+                "veilsum audit http://127.0.0.1:8080 --policy policy\n"
+                "veilsum audit /srv/www/log --federation federation.json --json",
     .run = run_audit};

@@ -246,7 +246,7 @@ vs_err vs_tlog_policy_load(vs_tlog_policy *out, const char *path, vs_diag *diag)
  */
 
 /* Members are defined before their group, so one pass in order settles every node. */
-static bool quorum_met(const vs_tlog_policy *policy, const bool cosigned[VS_TLOG_WITNESSES_MAX])
+bool vs_tlog_policy_met(const vs_tlog_policy *policy, const bool cosigned[VS_TLOG_WITNESSES_MAX])
 {
     bool yes[VS_TLOG_NODES_MAX] = {0};
     if (!policy->needs_quorum) return true;
@@ -284,7 +284,7 @@ static vs_err verify(vs_tlog_result *out, const vs_tlog_policy *policy, const ui
         out->time_s[i] = who->verified_time[policy->n_logs + i];
         out->n_cosigned += out->cosigned[i] ? 1u : 0u;
     }
-    out->quorum = quorum_met(policy, out->cosigned);
+    out->quorum = vs_tlog_policy_met(policy, out->cosigned);
     return VS_OK;
 }
 

@@ -65,6 +65,9 @@ typedef struct vs_tlog_result {
 VS_MUST_CHECK vs_err vs_tlog_policy_verify(vs_tlog_result *out, const vs_tlog_policy *policy,
                                            const uint8_t *note, size_t len, vs_diag *diag);
 
+/* Are these witnesses a quorum? */
+bool vs_tlog_policy_met(const vs_tlog_policy *policy, const bool cosigned[VS_TLOG_WITNESSES_MAX]);
+
 /* Append a simple policy as text: the log, its cosigners as group "committee". VS_ERR_NOMEM. */
 VS_MUST_CHECK vs_err vs_policy_text_format(vs_buf *out, const vs_policy *policy);
 /* A simple policy as one that can hold more. */

@@ -49,6 +49,11 @@ void vs_replay_set_trusted(vs_replay *rp, bool trusted)
     rp->trusted = trusted;
 }
 
+void vs_replay_allow_private(vs_replay *rp)
+{
+    rp->allow_private = !rp->fed->public_results;
+}
+
 uint64_t vs_replay_size(const vs_replay *rp)
 {
     return rp->tree.size;

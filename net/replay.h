@@ -74,6 +74,10 @@ VS_MUST_CHECK vs_err vs_replay_entry(vs_replay *rp, const uint8_t *envelope, siz
  * root with the one it kept. */
 void vs_replay_set_trusted(vs_replay *rp, bool trusted);
 
+/* For readers from outside: a result none of whose sum shares is here passes without being
+ * recomputed, where the federation does not make results public. */
+void vs_replay_allow_private(vs_replay *rp);
+
 uint64_t vs_replay_size(const vs_replay *rp);
 void vs_replay_root(const vs_replay *rp, vs_h32 *root);
 /* Keys that entries revoked or rotated so far. */

@@ -15,6 +15,7 @@ struct vs_replay {
     vs_blob_source blobs;
     bool check_records;
     bool trusted;
+    bool allow_private;
     vs_merkle tree;
     vs_h32 prev; /* what the next entry must name */
     uint64_t last_round;

@@ -152,6 +152,18 @@ static vs_err recompute(const vs_replay *rp, const vs_entry_result *result, vs_d
     return err;
 }
 
+/* Is none of the sum shares here? One that is here and wrong is never passed over. */
+static bool none_here(const vs_replay *rp, const vs_entry_result *result)
+{
+    for (uint32_t i = 0; i < result->n_answers; i++) {
+        uint64_t bytes;
+        if (rp->blobs.size(rp->blobs.ctx, &result->answers[i].blob, &bytes) != VS_ERR_STATE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 vs_err vs_replay_check_result(const vs_replay *rp, const vs_entry_result *result, vs_diag *diag)
 {
     const vs_round_view *v = &rp->view;
@@ -168,5 +180,6 @@ vs_err vs_replay_check_result(const vs_replay *rp, const vs_entry_result *result
     if (!vs_h32_equal(&result->model_hash, &v->round.open.model_hash)) {
         return vs_fail(diag, VS_ERR_PROOF, "result: model_hash is not the open's");
     }
-    return rp->trusted ? VS_OK : recompute(rp, result, diag);
+    if (rp->trusted || (rp->allow_private && none_here(rp, result))) return VS_OK;
+    return recompute(rp, result, diag);
 }
