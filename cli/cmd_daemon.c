@@ -6,10 +6,14 @@
 #include "cli/out.h"
 #include "cli/stop.h"
 #include "net/daemon.h"
+#include "net/log_line.h"
 
 typedef struct process {
     vs_stop stop;
-    char who[32]; /* "aggregator", "shareholder 2" */
+    const char *role;
+    uint32_t index; /* of the shareholder */
+    bool json;
+    vs_log_level level;
 } process;
 
 static bool asked(void *ctx)
@@ -18,23 +22,41 @@ static bool asked(void *ctx)
     return vs_stop_asked(&p->stop);
 }
 
-/* "2026-11-21T00:10:05Z info shareholder 2: text" */
+/* A notice of the role, as one line to standard error. */
 static void log_line(void *ctx, const char *text)
 {
     const process *p = ctx;
-    char when[32];
-    struct tm utc;
-    time_t now = time(NULL);
-    (void)gmtime_r(&now, &utc);
-    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    (void)fprintf(stderr, "%s info %s: %s\n", when, p->who, text);
+    struct timespec now;
+    vs_buf out = {0};
+    vs_log_line line = vs_log_line_of(text);
+    if (line.level > p->level) return;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    (p->json ? vs_log_line_json : vs_log_line_text)(&out, &line, ms, p->role, p->index);
+    if (vs_buf_check(&out) == VS_OK) (void)fwrite(out.p, 1, out.len, stderr);
+    vs_buf_free(&out);
 }
 
 typedef vs_err (*daemon_run)(const vs_daemon *d, vs_diag *diag);
 
+/* Why it ends, in the log's format. */
+static int fail(const process *p, const vs_diag *diag)
+{
+    vs_buf out = {0};
+    vs_log_line line = {.level = VS_LOG_ERROR, .event = "failed", .text = diag->text};
+    if (!p->json) return vs_out_fail(diag);
+    vs_log_line_json(&out, &line, (uint64_t)time(NULL) * 1000, p->role, p->index);
+    if (vs_buf_check(&out) == VS_OK) (void)fwrite(out.p, 1, out.len, stderr);
+    vs_buf_free(&out);
+    return VS_EXIT_FAILED;
+}
+
 static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
 {
-    process p = {.stop = {.fd = -1}};
+    process p = {.stop = {.fd = -1},
+                 .role = aggregator ? "aggregator" : "shareholder",
+                 .json = strcmp(vs_args_text(args, "log-format"), "json") == 0};
+    (void)vs_log_level_of(&p.level, vs_args_text(args, "log-level"));
     vs_federation *fed = NULL;
     vs_keys *keys = NULL;
     vs_diag diag = {{0}};
@@ -50,8 +72,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
     if (err == VS_OK) err = vs_keys_load(&keys, vs_args_text(args, "key"), &diag);
     if (err == VS_OK) err = vs_stop_init(&p.stop, &diag);
     if (err == VS_OK) {
-        uint32_t j = vs_federation_shareholder(fed, &keys->pub.identity);
-        (void)snprintf(p.who, sizeof p.who, aggregator ? "aggregator" : "shareholder %u", j);
+        if (!aggregator) p.index = vs_federation_shareholder(fed, &keys->pub.identity);
         vs_daemon d = {.fed = fed,
                        .keys = keys,
                        .dir = vs_args_text(args, "data"),
@@ -63,7 +84,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
         err = run(&d, &diag);
         if (err == VS_OK) log_line(&p, "stopped");
     }
-    int status = err == VS_OK ? VS_EXIT_OK : vs_out_fail(&diag);
+    int status = err == VS_OK ? VS_EXIT_OK : fail(&p, &diag);
     vs_stop_clear(&p.stop);
     vs_keys_free(keys);
     vs_federation_free(fed);
@@ -105,8 +126,19 @@ static const vs_opt options[] = {
     {.name = "http",
      .arg = "http://HOST:PORT",
      .kind = VS_OPT_TEXT,
-     .help = "Serve HTTP here. Aggregator: the ledger as files (checkpoint, tiles, blobs; "
-             "DATA/public). Default: no HTTP."},
+     .help = "Serve HTTP here: /metrics (Prometheus), /status (JSON), /healthz; the aggregator "
+             "also the ledger as files (checkpoint, tiles, blobs; DATA/public). Default: no HTTP."},
+    {.name = "log-format",
+     .arg = "text|json",
+     .kind = VS_OPT_CHOICE,
+     .fallback = "text",
+     .help = "Log lines for people, or one JSON object a line with time, level, role, index, "
+             "round, peer, event and text."},
+    {.name = "log-level",
+     .arg = "error|warn|info|debug",
+     .kind = VS_OPT_CHOICE,
+     .fallback = "info",
+     .help = "The least important lines to log. debug has a line for each submission."},
     {.name = "tls",
      .arg = "DIR",
      .kind = VS_OPT_TEXT,

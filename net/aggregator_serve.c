@@ -316,6 +316,7 @@ static vs_err serve_status(ag_t *ag, uint64_t conn)
     s->round = ag->phase == vsw_Phase_OPENING ? ag->request.round : ag->last_round;
     s->phase = ag->phase;
     s->log_size = vs_log_size(ag->log);
+    s->unix_ms = ag->now_ms;
     return vs_ag_reply(ag, conn, &head, NULL, 0);
 }
 

@@ -11,6 +11,7 @@
 #include "net/aggregator.h"
 #include "net/edge.h"
 #include "net/http.h"
+#include "net/monitor.h"
 #include "net/serve_log.h"
 #include "net/shareholder.h"
 #include "net/store.h"
@@ -33,6 +34,13 @@ static uint64_t unix_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static double seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static void notice(const vs_daemon *d, const char *fmt, ...) VS_PRINTF(2, 3);
 static void notice(const vs_daemon *d, const char *fmt, ...)
 {
@@ -50,6 +58,8 @@ typedef struct work {
     const vs_daemon *d;
     vs_edge *edge;
     vs_store store;
+    vs_monitor *monitor;
+    vs_http *http;     /* NULL: none */
     vs_export *export; /* of the log; NULL: there is none */
     void *role;
     role_step step;
@@ -61,9 +71,34 @@ typedef struct work {
  * replies leave. */
 static vs_err let_go(work *w, vs_diag *diag)
 {
+    bool promised = vs_store_promised(&w->store);
+    double start = seconds();
     vs_err err = vs_store_flush(&w->store, diag);
+    if (promised) vs_monitor_committed(w->monitor, seconds() - start);
     if (err == VS_OK && w->export != NULL) err = vs_export_update(w->export, diag);
     return err == VS_OK ? vs_edge_flush(w->edge, &w->box, diag) : err;
+}
+
+/* One step, seen by the monitor. */
+static vs_err step(work *w, const vs_event *event, vs_diag *diag)
+{
+    size_t from = w->box.n;
+    double start = seconds();
+    vs_monitor_in(w->monitor, event);
+    vs_err err = w->step(w->role, unix_ms(), event, &w->box, diag);
+    if (err == VS_OK) vs_monitor_out(w->monitor, event, &w->box, from, seconds() - start);
+    return err;
+}
+
+/* A tick, and then the role is asked how it is. */
+static vs_err tick(work *w, vs_diag *diag)
+{
+    vs_event event = {.kind = VS_EVENT_TICK};
+    vs_err err = step(w, &event, diag);
+    for (uint32_t k = 0; err == VS_OK && vs_monitor_question(w->monitor, k, &event); k++) {
+        err = step(w, &event, diag);
+    }
+    return err == VS_OK ? let_go(w, diag) : err;
 }
 
 static size_t box_bytes(const vs_outbox *box)
@@ -79,7 +114,7 @@ static vs_err take_events(work *w, vs_event *event, vs_diag *diag)
 {
     for (uint32_t n = 1;; n++) {
         vs_err err = VS_OK;
-        if (event->kind != VS_EVENT_TICK) err = w->step(w->role, unix_ms(), event, &w->box, diag);
+        if (event->kind != VS_EVENT_TICK) err = step(w, event, diag);
         if (err != VS_OK) return err;
         if (!vs_store_promised(&w->store)) {
             err = let_go(w, diag);
@@ -109,17 +144,37 @@ static vs_err loop(work *w, vs_diag *diag)
             break;
         }
         if (got == VS_OK) err = take_events(w, &event, diag);
+        if (err == VS_OK && w->http != NULL) vs_http_serve_pending(w->http);
         now = unix_ms();
         /* Also when the wall clock was set back: no tick may wait for the old time. */
         if (err == VS_OK && (busy || now >= next_tick || next_tick - now > TICK_MS)) {
-            vs_event tick = {.kind = VS_EVENT_TICK};
-            err = w->step(w->role, now, &tick, &w->box, diag);
-            if (err == VS_OK) err = let_go(w, diag);
+            err = tick(w, diag);
             next_tick = now + TICK_MS;
         }
     }
+    if (err == VS_OK) notice(w->d, "stopping: what was promised is written, connections close");
     vs_outbox_free(&w->box);
     return err;
+}
+
+static void wake_edge(void *edge)
+{
+    vs_edge_wake(edge);
+}
+
+/* /metrics, /status, /healthz, and the published log when there is one. folder is borrowed. */
+static vs_err open_http(vs_http **http, const vs_daemon *d, vs_monitor *monitor, vs_edge *edge,
+                        const char *folder, vs_diag *diag)
+{
+    if (d->http == NULL) return VS_OK;
+    vs_err err = vs_http_new(http, d->http, diag);
+    if (err != VS_OK) return err;
+    vs_monitor_serve(monitor, *http);
+    if (folder != NULL) vs_serve_log_add(*http, folder);
+    vs_http_start(*http, wake_edge, edge);
+    if (folder != NULL) notice(d, "the ledger is served at %s", d->http);
+    notice(d, "metrics and status at %s (port %u)", d->http, (unsigned)vs_http_port(*http));
+    return VS_OK;
 }
 
 static vs_err path_in(char path[PATH_BYTES], const char *dir, const char *name, vs_diag *diag)
@@ -148,6 +203,8 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     vs_store store = {0};
     vs_shareholder *role = NULL;
     vs_edge *edge = NULL;
+    vs_monitor *monitor = NULL;
+    vs_http *http = NULL;
     uint32_t j = vs_federation_shareholder(d->fed, &d->keys->pub.identity);
     if (j == 0) {
         return vs_fail(diag, VS_ERR_STATE,
@@ -160,17 +217,23 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
         err = vs_shareholder_new(&role, d->fed, d->keys, store, vs_rng_system(), unix_ms(), diag);
     }
     if (err == VS_OK) err = vs_edge_new_tls(&edge, address, INFLIGHT, d->fed->tls, diag);
+    if (err == VS_OK) err = vs_monitor_new(&monitor, d->fed, j, edge, d->notice, d->ctx, diag);
+    if (err == VS_OK) err = open_http(&http, d, monitor, edge, NULL, diag);
     if (err == VS_OK) {
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
         work w = {.d = d,
                   .edge = edge,
                   .store = store,
+                  .monitor = monitor,
+                  .http = http,
                   .role = role,
                   .step = step_shareholder,
                   .busy = shareholder_is_busy};
         err = loop(&w, diag);
     }
+    vs_http_free(http); /* first: it wakes the edge and asks the monitor */
     vs_edge_free(edge);
+    vs_monitor_free(monitor);
     vs_shareholder_free(role);
     vs_store_disk_close(&store);
     return err;
@@ -208,18 +271,6 @@ static vs_err open_export(vs_export **export, char folder[PATH_BYTES], const vs_
     return err == VS_OK ? vs_export_update(*export, diag) : err;
 }
 
-/* The published log over HTTP. folder is borrowed. */
-static vs_err open_http(vs_http **http, const vs_daemon *d, const char *folder, vs_diag *diag)
-{
-    if (d->http == NULL) return VS_OK;
-    vs_err err = vs_http_new(http, d->http, diag);
-    if (err != VS_OK) return err;
-    vs_serve_log_add(*http, folder);
-    vs_http_start(*http, NULL, NULL);
-    notice(d, "the ledger is served at %s", d->http);
-    return VS_OK;
-}
-
 static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_diag *diag)
 {
     vs_err err = VS_OK;
@@ -238,6 +289,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
     vs_aggregator *role = NULL;
     vs_edge *edge = NULL;
     vs_export *export = NULL;
+    vs_monitor *monitor = NULL;
     vs_http *http = NULL;
     if (!vs_h32_equal(&d->keys->pub.identity, &d->fed->aggregator.key)) {
         return vs_fail(diag, VS_ERR_STATE,
@@ -256,7 +308,8 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
             vs_aggregator_new(&role, d->fed, d->keys, log, store, vs_rng_system(), unix_ms(), diag);
     }
     if (err == VS_OK) err = open_export(&export, folder, d, log, diag);
-    if (err == VS_OK) err = open_http(&http, d, folder, diag);
+    if (err == VS_OK) err = vs_monitor_new(&monitor, d->fed, 0, edge, d->notice, d->ctx, diag);
+    if (err == VS_OK) err = open_http(&http, d, monitor, edge, folder, diag);
     if (err == VS_OK) {
         vs_aggregator_on_notice(role, d->notice, d->ctx);
         notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
@@ -264,13 +317,16 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
         work w = {.d = d,
                   .edge = edge,
                   .store = store,
+                  .monitor = monitor,
+                  .http = http,
                   .export = export,
                   .role = role,
                   .step = step_aggregator};
         err = loop(&w, diag);
     }
+    vs_http_free(http); /* first: it wakes the edge and asks the monitor */
     vs_edge_free(edge);
-    vs_http_free(http);
+    vs_monitor_free(monitor);
     vs_export_free(export);
     vs_aggregator_free(role);
     vs_log_close(log);

@@ -17,7 +17,8 @@ typedef struct vs_daemon {
     const vs_keys *keys;
     const char *dir;    /* data folder, made if it is not there */
     const char *listen; /* NULL: the address in the federation file */
-    const char *http;   /* http://HOST:PORT to serve the published log at; NULL: no HTTP */
+    const char
+        *http; /* http://HOST:PORT to serve metrics, status and the published log at; NULL: none */
     /* Asked after every event and tick: true ends the run cleanly. */
     bool (*stop)(void *ctx);
     /* One line worth logging; never a secret. */

@@ -339,6 +339,25 @@ vs_err vs_edge_wait(vs_edge *edge, vs_event *event, uint32_t timeout_ms)
     }
 }
 
+void vs_edge_count(vs_edge *edge, vs_edge_counts *out)
+{
+    *out = (vs_edge_counts){0};
+    (void)pthread_mutex_lock(&edge->mutex);
+    out->accepted = edge->n_pipes;
+    for (uint32_t i = 0; i < edge->n_theirs; i++) {
+        vs_task_state state = edge->theirs[i]->state;
+        out->waiting += state == ARRIVED || state == HELD;
+    }
+    for (uint32_t i = 0; i < VS_PEERS_MAX; i++) {
+        vs_peer *p = edge->peers[i];
+        out->connected[i] = p != NULL && p->n_pipes > 0;
+        for (vs_task *t = p == NULL ? NULL : p->tasks; t != NULL; t = t->next) {
+            out->asking += t->state == SENDING || t->state == RECEIVING;
+        }
+    }
+    (void)pthread_mutex_unlock(&edge->mutex);
+}
+
 void vs_edge_wake(vs_edge *edge)
 {
     vs_queue_wake(&edge->queue);

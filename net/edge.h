@@ -37,6 +37,14 @@ VS_MUST_CHECK vs_err vs_edge_wait(vs_edge *edge, vs_event *event, uint32_t timeo
  * dial since then has failed, when the connection is lost, at the latest after its timeout. A reply
  * to a request that was dropped meanwhile is dropped too. VS_ERR_NOMEM only. */
 VS_MUST_CHECK vs_err vs_edge_flush(vs_edge *edge, vs_outbox *box, vs_diag *diag);
+typedef struct vs_edge_counts {
+    uint32_t accepted;            /* connections of others that are up */
+    uint32_t waiting;             /* requests that came in and are not answered yet */
+    uint32_t asking;              /* requests of ours without a reply yet */
+    bool connected[VS_PEERS_MAX]; /* to this peer */
+} vs_edge_counts;
+/* Now; the thread that waits. */
+void vs_edge_count(vs_edge *edge, vs_edge_counts *out);
 /* Make the current or next vs_edge_wait return: from any thread, async-signal-safe. */
 void vs_edge_wake(vs_edge *edge);
 

@@ -203,6 +203,7 @@ static vs_err on_status(vs_shareholder *sh, const vs_request *req, vs_buf *reply
     s->round = sh->newest;
     s->phase = phase_of(sh);
     s->log_size = vs_replay_size(sh->log);
+    s->unix_ms = sh->now_ms;
     return vs_reply_encode(reply, &head, NULL, 0);
 }
 

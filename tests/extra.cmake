@@ -40,3 +40,9 @@ foreach(isa portable avx2)
     endif()
   endforeach()
 endforeach()
+
+# Running a federation: metrics, logs, signals, TLS, IPv6, bad networks (tests/cli/operations.py).
+if(VS_PYTHON)
+  add_test(NAME cli.operations COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/operations.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.operations PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+endif()

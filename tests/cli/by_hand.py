@@ -53,15 +53,19 @@ def expect(condition, what):
 
 
 class Federation:
-    def __init__(self, folder, n=3, clients=3, min_clients=2, options=()):
+    def __init__(self, folder, n=3, clients=3, min_clients=2, options=(), address="tcp://127.0.0.1:%d", daemon_options=lambda name: (),
+                 public_ports=None):
+        """public_ports: those that stand in the file, when something listens there for the daemons."""
         self.folder, self.n, self.process, self.log = folder, n, {}, {}
         self.ports = free_ports(n + 1)
+        self.address, self.daemon_options = address, daemon_options
+        public = self.ports if public_ports is None else public_ports(self.ports)
         self.ok("keygen", "--out", "admin.key")
         self.ok("keygen", "--out", "agg.key")
-        parties = ["--aggregator", "agg.pub@tcp://127.0.0.1:%d" % self.ports[0]]
+        parties = ["--aggregator", "agg.pub@" + address % public[0]]
         for j in range(1, n + 1):
             self.ok("keygen", "--out", "s%d.key" % j)
-            parties += ["--shareholder", "s%d.pub@tcp://127.0.0.1:%d" % (j, self.ports[j])]
+            parties += ["--shareholder", "s%d.pub@%s" % (j, address % public[j])]
         self.ok("federation", "new", "--name", "by-hand", "--admin", "admin.pub", *parties, "--min-clients",
                 str(min_clients), "--max-clients", "16", "--max-weight", "100", "--clip-norm", "1000", "--round-timeout", "60",
                 "--answer-timeout", "30", *options, "--out", "federation.json")
@@ -97,7 +101,8 @@ class Federation:
         self.log[name] = open(os.path.join(self.folder, name + ".log"), "a+")
         start = self.log[name].tell()
         self.process[name] = subprocess.Popen(
-            [PROGRAM, role, "--federation", "federation.json", "--key", name + ".key", "--data", name + "-data"],
+            [PROGRAM, role, "--federation", "federation.json", "--key", name + ".key", "--data", name + "-data",
+             *self.daemon_options(name)],
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.log[name], stderr=self.log[name])
         end = time.time() + 20
         while time.time() < end:

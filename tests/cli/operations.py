@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+"""Running a federation, with the real program on loopback: metrics, logs, signals, TLS, IPv6, a bad network.
+
+  operations.py PROGRAM [NAME ...]     run all cases, or those named; exit 1 if one fails
+
+Built on by_hand.py. Standard library only."""
+import http.client, json, os, re, signal, socket, subprocess, sys, threading, time
+
+import by_hand
+from by_hand import PROGRAM, expect, expect_mean, federation, free_ports, updates
+
+
+# --- HTTP and the exposition format ------------------------------------------------------------------------------
+
+
+def get(port, path, host="127.0.0.1"):
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    body = reply.read().decode()
+    connection.close()
+    return reply.status, reply.getheader("Content-Type"), body
+
+
+SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"')
+
+
+def parse_labels(text):
+    labels, at = {}, 0
+    while at < len(text):
+        found = LABEL.match(text, at)
+        expect(found, "bad labels: " + text)
+        expect(found.group(1) not in labels, "label twice: " + text)
+        labels[found.group(1)] = found.group(2)
+        at = found.end()
+        if at < len(text):
+            expect(text[at] == "," and at + 1 < len(text), "bad labels: " + text)
+            at += 1
+    return labels
+
+
+def parse_metrics(text):
+    """Prometheus text format 0.0.4, strictly. {(name, frozenset of labels): value}"""
+    expect(text.endswith("\n"), "no final newline")
+    kinds, helps, samples, family, done = {}, set(), {}, None, set()
+    for line in text[:-1].split("\n"):
+        if line.startswith("# "):
+            words = line.split(" ", 3)
+            expect(words[1] in ("HELP", "TYPE") and len(words) == 4 and words[3], "bad comment: " + line)
+            name = words[2]
+            if name != family:
+                expect(name not in done, "family in two places: " + name)
+                done.add(family)
+                family = name
+            if words[1] == "HELP":
+                expect(name not in helps, "HELP twice: " + name)
+                helps.add(name)
+            else:
+                expect(name not in kinds and words[3] in ("counter", "gauge", "histogram"), "bad TYPE: " + line)
+                kinds[name] = words[3]
+            continue
+        found = SAMPLE.match(line)
+        expect(found, "bad line: %r" % line)
+        name, labels, value = found.group(1), parse_labels(found.group(2) or ""), float(found.group(3))
+        suffixes = ("_bucket", "_sum", "_count") if kinds.get(family) == "histogram" else ("",)
+        expect(any(name == family + suffix for suffix in suffixes), "sample %s in family %s" % (name, family))
+        expect(kinds[family] != "counter" or (name.endswith("_total") and value >= 0), "counter " + line)
+        key = (name, frozenset(labels.items()))
+        expect(key not in samples, "sample twice: " + line)
+        samples[key] = value
+    expect(helps == set(kinds), "HELP without TYPE, or TYPE without HELP")
+    for (name, labels), value in list(samples.items()):
+        if name.endswith("_bucket"):
+            check_bucket(samples, name[:-7], dict(labels), value)
+    return samples
+
+
+def check_bucket(samples, family, labels, value):
+    bound = labels.pop("le")
+    rest = frozenset(labels.items())
+    count = samples[(family + "_count", rest)]
+    expect((family + "_sum", rest) in samples, "no sum of " + family)
+    expect(value <= count and (bound != "+Inf" or value == count), "bucket of " + family)
+    for (name, other), more in samples.items():
+        other = dict(other)
+        if name == family + "_bucket" and float(other.pop("le")) > float(bound) and frozenset(other.items()) == rest:
+            expect(more >= value, "buckets of %s fall" % family)
+
+
+def value_of(samples, name, **labels):
+    return samples[(name, frozenset(labels.items()))]
+
+
+def secrets_of(fed):
+    """What must be in no log and on no page: key files' seeds, and clients' keys and names."""
+    words = []
+    for name in os.listdir(fed.folder):
+        path = os.path.join(fed.folder, name)
+        if name.endswith(".key"):
+            with open(path) as f:
+                words += re.findall(r"[0-9a-f]{64}|[A-Za-z0-9+/]{43}=", f.read())
+        if re.match(r"c\d+\.pub$", name):
+            with open(path) as f:
+                words += re.findall(r"[0-9a-f]{64}|[A-Za-z0-9+/]{43}=", f.read())
+    expect(words, "no secrets to look for")
+    return words
+
+
+def with_http(n):
+    """Daemon options that give every daemon an HTTP port, and the ports by name."""
+    names = ["agg"] + ["s%d" % j for j in range(1, n + 1)]
+    ports = dict(zip(names, free_ports(n + 1)))
+    return ports, lambda name: ("--http", "http://127.0.0.1:%d" % ports[name])
+
+
+# --- cases -------------------------------------------------------------------------------------------------------
+
+
+def case_metrics_are_valid_and_count_a_round():
+    ports, options = with_http(3)
+    with federation(daemon_options=options) as fed:
+        fed.start_all()
+        pages = []
+        for name, port in ports.items():
+            status, kind, body = get(port, "/healthz")
+            expect((status, body) == (200, "ok\n"), "healthz of %s: %d %s" % (name, status, body))
+            parse_metrics(get(port, "/metrics")[2])
+        values, weights = updates(3, 500), [10, 60, 100]
+        r = fed.open(500, "--clients", "3")
+        for i in range(3):
+            fed.submit(i + 1, r, values[i], weights[i])
+        by_hand.save_npy(os.path.join(fed.folder, "late.npy"), values[0])
+        fed.ok("keygen", "--out", "c9.key")
+        fed.refused(*fed.submit_args(9, r, "late.npy", 1))  # nobody enrolled it
+        fed.wait(r)
+        time.sleep(0.5)
+        for name, port in ports.items():
+            status, kind, body = get(port, "/metrics")
+            expect(kind == "text/plain; version=0.0.4; charset=utf-8", kind)
+            samples = parse_metrics(body)
+            pages.append(body)
+            expect(value_of(samples, "veilsum_submissions_accepted_total") >= 3, name + ": accepted")
+            expect(value_of(samples, "veilsum_round") == r, name + ": round")
+            expect(value_of(samples, "process_resident_memory_bytes") > 1e6, "memory")
+            expect(value_of(samples, "process_cpu_seconds_total") > 0, "cpu")
+            expect(value_of(samples, "veilsum_message_bytes_total", direction="in") > 3 * 500 * 2, "bytes")
+            expect(value_of(samples, "veilsum_commit_duration_seconds_count") > 0 or name == "agg", name + ": commits")
+            status, kind, body = get(port, "/status")
+            expect((status, kind) == (200, "application/json"), "status page")
+            page = json.loads(body)
+            pages.append(body)
+            expect(page["round"] == r and page["version"] and page["federation"] == "by-hand", body)
+            expect(page["role"] == ("aggregator" if name == "agg" else "shareholder"), body)
+            expect(abs(page["unix_time"] - time.time()) < 5, "clock")
+        agg = parse_metrics(get(ports["agg"], "/metrics")[2])
+        expect(value_of(agg, "veilsum_rounds_total", outcome="final") == 1, "final rounds")
+        expect(value_of(agg, "veilsum_round_clients", state="included") == 3, "clients of the round")
+        expect(all(value_of(agg, "veilsum_peer_up", peer=str(j)) == 1 for j in (1, 2, 3)), "peers")
+        fed.kill("s3")
+        time.sleep(0.5)
+        agg = parse_metrics(get(ports["agg"], "/metrics")[2])
+        expect(value_of(agg, "veilsum_peer_up", peer="3") == 0, "a dead peer is up")
+        shares = parse_metrics(get(ports["s1"], "/metrics")[2])
+        refused = sum(v for (n, _), v in shares.items() if n == "veilsum_submissions_rejected_total")
+        expect(value_of(shares, "veilsum_submissions_rejected_total", reason="unregistered") >= 1 or refused == 0, "reasons")
+        for secret in secrets_of(fed):
+            expect(not any(secret in page for page in pages), "a page shows a key")
+        fed.stop_all()
+
+
+def case_logs_are_structured_and_hold_no_secret():
+    with federation(n=5, daemon_options=lambda name: ("--log-format", "json", "--log-level", "debug")) as fed:
+        fed.start_all()
+        values = updates(3, 100)
+        r = fed.open(100, "--clients", "3")
+        for i in range(3):
+            fed.submit(i + 1, r, values[i], 50)
+        fed.wait(r)
+        fed.kill("s3")
+        r2 = fed.open(100, "--clients", "2", "--collect", "5")
+        for i in range(2):
+            fed.submit(i + 1, r2, values[i], 50, "--purpose", "again")
+        fed.run("round", "wait", "--federation", "federation.json", "--round", str(r2), "--timeout", "60")
+        fed.stop_all()
+        events = {}
+        for name in ("agg", "s1", "s3"):
+            text = fed.logged(name)
+            for secret in secrets_of(fed):
+                expect(secret not in text, "the log of %s shows a key" % name)
+            lines = [json.loads(line) for line in text.splitlines()]
+            for line in lines:
+                expect(set(line) <= {"time", "level", "role", "index", "round", "peer", "event", "text"}, str(line))
+                expect(re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", line["time"]), str(line))
+                expect(line["level"] in ("error", "warn", "info", "debug"), str(line))
+                expect(line["event"] != "notice", "an event without a name: %s" % line)
+            events[name] = lines
+        seen = {(line["event"], line.get("round")) for line in events["agg"]}
+        for event in ("round_started", "round_open", "results_received", "set_fixed", "result", "round_final"):
+            expect((event, r) in seen, "aggregator: no %s of round %d" % (event, r))
+        expect(any("received 3 results and 0 failures" in line["text"] for line in events["agg"]), "results line")
+        expect(any("[ROUND %d" % r in line["text"] for line in events["agg"]), "round line")
+        expect(any(line.get("peer") == 3 and line["level"] == "warn" for line in events["agg"]), "lost peer")
+        seen = {(line["event"], line.get("round"), line.get("index")) for line in events["s1"]}
+        for event in ("round_key", "round_open", "submission_accepted", "listed", "voted", "answered"):
+            expect((event, r, 1) in seen, "shareholder: no %s of round %d: %s" % (event, r, seen))
+
+
+def phases_at_end(fed, name):
+    return re.findall(r"phase (\w+)", fed.logged(name))
+
+
+def case_sigterm_ends_the_aggregator_in_every_phase():
+    """It is stopped at each step of a round and started again: it ends with 0 within 5 s, the round goes on."""
+    ports, options = with_http(5)
+    seen = set()
+
+    def stop_and_restart(fed):
+        seen.add(json.loads(get(ports["agg"], "/status")[2])["phase"])
+        start = time.time()
+        status = fed.kill("agg", signal.SIGTERM)
+        took = time.time() - start
+        expect(status == 0, "aggregator ended with %s: %s" % (status, fed.logged("agg")))
+        expect(took < 5, "the aggregator took %.1f s" % took)
+
+    with federation(n=5, daemon_options=options) as fed:
+        fed.start_all()
+        stop_and_restart(fed)
+        fed.start("agg")
+        for k, line in enumerate(("open with", "collection ended", "proposed a set", "set fixed", "answered", "result of")):
+            values = updates(2, 200, seed=k)
+            before = fed.logged("agg").count(line)
+            r = fed.open(200, "--clients", "2")
+            fed.submit(1, r, values[0], 50, "--purpose", "p%d" % k)
+            if line == "open with":
+                stop_and_restart(fed)
+                fed.start("agg")
+            fed.submit(2, r, values[1], 50, "--purpose", "p%d" % k)
+            if line != "open with":
+                end = time.time() + 30
+                while fed.logged("agg").count(line) == before and time.time() < end:
+                    time.sleep(0.001)
+                for j in range(1, 6):  # the phase stays as it is
+                    fed.process["s%d" % j].send_signal(signal.SIGSTOP)
+                stop_and_restart(fed)
+                for j in range(1, 6):
+                    fed.process["s%d" % j].send_signal(signal.SIGCONT)
+                fed.start("agg")
+            fed.wait(r)
+            expect_mean(fed.result(r), values, [50, 50])
+        print("      phases: " + ", ".join(sorted(seen)))
+        expect({"idle", "collect"} <= seen and len(seen) >= 4, "phases seen: %s" % seen)
+        fed.stop_all()
+        fed.audit()
+
+
+def case_sigterm_ends_a_shareholder_in_every_phase():
+    ports, options = with_http(3)
+    seen = set()
+    with federation(n=3, daemon_options=options) as fed:
+        fed.start_all()
+        for k, line in enumerate(("", "is open here", "froze its list", "voted", "answered")):
+            values = updates(2, 200, seed=k)
+            before = fed.logged("s2").count(line)
+            r = fed.open(200, "--clients", "2")
+            fed.submit(1, r, values[0], 50, "--purpose", "p%d" % k)
+            last = None
+            if k > 1:  # in the background: the shareholder goes while the round is on
+                by_hand.save_npy(os.path.join(fed.folder, "u2.npy"), values[1])
+                last = subprocess.Popen([PROGRAM, *fed.submit_args(2, r, "u2.npy", 50, "--purpose", "p%d" % k)],
+                                        cwd=fed.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                end = time.time() + 30
+                while fed.logged("s2").count(line) == before and time.time() < end:
+                    time.sleep(0.001)
+            seen.add(json.loads(get(ports["s2"], "/status")[2])["phase"])
+            start = time.time()
+            status = fed.kill("s2", signal.SIGTERM)
+            expect(status == 0, "shareholder ended with %s: %s" % (status, fed.logged("s2")))
+            expect(time.time() - start < 5, "the shareholder took %.1f s" % (time.time() - start))
+            fed.start("s2")
+            if last is None:
+                fed.submit(2, r, values[1], 50, "--purpose", "p%d" % k)
+            else:
+                expect(last.wait(60) == 0, "the client failed")
+            fed.wait(r)
+            expect_mean(fed.result(r), values, [50, 50])
+        print("      phases: " + ", ".join(sorted(seen)))
+        fed.stop_all()
+        fed.audit()
+
+
+def make_tls(fed, *hosts):
+    fed.ok("tls", "new", "tls", *[word for host in hosts for word in ("--host", host)])
+    for name in ("ca.pem", "host.pem"):
+        if name == "host.pem":
+            os.replace(os.path.join(fed.folder, "tls", hosts[0].split(",")[0], name), os.path.join(fed.folder, "tls", name))
+
+
+def case_a_round_over_tls_and_ipv6():
+    with federation(address="tls+tcp://[::1]:%d") as fed:
+        fed.refused("shareholder", "--federation", "federation.json", "--key", "s1.key", "--data", "x", says="ca.pem")
+        make_tls(fed, "localhost,127.0.0.1,::1")
+        fed.start_all()
+        values = updates(3, 1000)
+        r = fed.open(1000, "--clients", "3")
+        for i in range(3):
+            fed.submit(i + 1, r, values[i], 50)
+        fed.wait(r)
+        expect_mean(fed.result(r), values, [50] * 3)
+        # reconnection: everybody goes and comes back
+        for name in ("s1", "s2", "s3", "agg"):
+            fed.kill(name)
+            fed.start(name)
+        r = fed.open(1000, "--clients", "3")
+        for i in range(3):
+            fed.submit(i + 1, r, values[i], 50, "--purpose", "again")
+        fed.wait(r)
+        # a client with another CA gets nowhere and is told why
+        fed.ok("tls", "new", "other")
+        os.environ["VEILSUM_TLS"] = os.path.join(fed.folder, "other")
+        try:
+            fed.refused("round", "status", "--federation", "federation.json", says="certificate")
+        finally:
+            del os.environ["VEILSUM_TLS"]
+        fed.stop_all()
+        fed.audit()
+
+
+def case_ipv6_without_tls():
+    with federation(address="tcp://[::1]:%d") as fed:
+        fed.start_all()
+        values = updates(2, 100)
+        r = fed.open(100, "--clients", "2")
+        for i in range(2):
+            fed.submit(i + 1, r, values[i], 50)
+        fed.wait(r)
+        expect_mean(fed.result(r), values, [50] * 2)
+        fed.stop_all()
+
+
+def main():
+    cases = {name[5:]: f for name, f in globals().items() if name.startswith("case_")}
+    failed = 0
+    wanted = sys.argv[2:] or list(cases)
+    for name in wanted:
+        start = time.time()
+        try:
+            cases[name]()
+            print("ok    %-50s %5.1f s" % (name, time.time() - start), flush=True)
+        except Exception as error:  # report, go on with the next case
+            failed += 1
+            print("FAIL  %-50s %5.1f s\n      %s" % (name, time.time() - start, error), flush=True)
+    print("%d passed, %d failed" % (len(wanted) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
