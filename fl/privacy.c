@@ -139,7 +139,7 @@ static double overflow_of(const vs_privacy_round *r, vs_mechanism m, double all,
                           uint32_t n_metrics, uint32_t max_clients)
 {
     const double room = (all - (double)r->signal_levels + 1) / 2;
-    const double metric_room = (all - (double)r->metric_levels) / 2;
+    const double metric_room = (all - (double)r->metric_levels + 1) / 2;
     double each =
         (double)dim * (tail(m, (double)r->variance, room) + vs_noise_error(m, r->variance));
     if (n_metrics > 0) {
@@ -157,12 +157,13 @@ static vs_err make_metrics(vs_privacy_round *r, const vs_privacy *p, double all,
         p->metrics_noise_multiplier * sqrt((double)n_metrics) / sqrt((double)r->n_noising);
     double levels = levels_within(all, z);
     if (levels > METRIC_LEVELS_MAX) levels = METRIC_LEVELS_MAX;
-    if (!(levels >= 1)) {
+    if (!(levels >= 2)) {
         return vs_fail(diag, VS_ERR_LIMIT,
                        "quantization_bits are too few for metrics_noise_multiplier %g",
                        p->metrics_noise_multiplier);
     }
-    r->metric_levels = (uint64_t)levels;
+    r->metric_levels = (uint64_t)levels & ~UINT64_C(1);
+    levels = (double)r->metric_levels;
     vs_err err = variance_of(&r->metric_variance, p->mechanism, z * levels, diag);
     r->metrics = (vs_rdp_sum){.mechanism = p->mechanism,
                               .sensitivity = levels * sqrt((double)n_metrics),

@@ -118,6 +118,10 @@ vs_err vs_abort_reason_parse(vs_abort_reason *out, const char *name)
         .name = #member, .type = VS_FIELD_NAME, .offset = offsetof(s, member), .min = (lo),        \
         .max = (hi), .names = (table)                                                              \
     }
+#define OPTIONAL(s, member, t, hi)                                                                 \
+    {                                                                                              \
+        .name = #member, .type = (t), .offset = offsetof(s, member), .max = (hi), .optional = true \
+    }
 #define INDEX(s) RANGED(s, index, VS_FIELD_U32, 1, VS_ENTRY_SHAREHOLDERS_MAX)
 #define LIST(s, member, lo, type_of_one, elements)                                                 \
     {                                                                                              \
@@ -164,6 +168,11 @@ static const vs_field open_fields[] = {
     RANGED(vs_entry_open, clipping_range, VS_FIELD_REAL, 1, 0),
     RANGED(vs_entry_open, max_weight, VS_FIELD_U64, 1, UINT64_C(1) << 48),
     PLAIN(vs_entry_open, stochastic_rounding, VS_FIELD_BOOL),
+    OPTIONAL(vs_entry_open, rotation, VS_FIELD_BOOL, 0),
+    OPTIONAL(vs_entry_open, metrics, VS_FIELD_U32, 8),
+    OPTIONAL(vs_entry_open, signal_levels, VS_FIELD_U64, UINT32_MAX),
+    OPTIONAL(vs_entry_open, noise_variance, VS_FIELD_U64, UINT64_C(1) << 40),
+    OPTIONAL(vs_entry_open, epsilon, VS_FIELD_REAL, 0),
     RANGED(vs_entry_open, opened_at, VS_FIELD_U64, 0, VS_ENTRY_TIME_MAX),
     RANGED(vs_entry_open, deadline, VS_FIELD_U64, 0, VS_ENTRY_TIME_MAX),
     RANGED(vs_entry_open, hard_expiry, VS_FIELD_U64, 0, VS_ENTRY_TIME_MAX),
@@ -212,6 +221,7 @@ static const vs_field result_fields[] = {
     INDICES(vs_entry_result, outvoted),
     PLAIN(vs_entry_result, margin, VS_FIELD_MARGIN),
     PLAIN(vs_entry_result, certain, VS_FIELD_BOOL),
+    OPTIONAL(vs_entry_result, next_clip_norm, VS_FIELD_REAL, 0),
 };
 
 static const vs_field abort_fields[] = {
@@ -277,6 +287,21 @@ vs_field_table vs_entry_kind_fields(vs_entry_kind kind)
     return tables[kind];
 }
 
+bool vs_field_is_zero(const vs_field *f, const char *at)
+{
+    static const char zeros[sizeof(uint64_t)];
+    VS_ASSERT(f->optional);
+    switch (f->type) {
+    case VS_FIELD_BOOL: return memcmp(at, zeros, sizeof(bool)) == 0;
+    case VS_FIELD_U32: return memcmp(at, zeros, sizeof(uint32_t)) == 0;
+    case VS_FIELD_U64:
+    case VS_FIELD_REAL: return memcmp(at, zeros, sizeof(uint64_t)) == 0;
+    default: break;
+    }
+    VS_ASSERT(!"no such optional member");
+    return false;
+}
+
 /* --- rules between members ------------------------------------------------------------------- */
 
 static vs_err check_federation(const vs_entry *e, vs_diag *diag)
@@ -302,6 +327,11 @@ static vs_err check_open(const vs_entry_open *o, vs_diag *diag)
     if (o->target_clients > o->max_clients) {
         return vs_fail(diag, VS_ERR_LIMIT, "member \"target_clients\": %u is above max_clients %u",
                        (unsigned)o->target_clients, (unsigned)o->max_clients);
+    }
+    if ((o->signal_levels == 0) != (o->noise_variance == 0) ||
+        (o->signal_levels == 0 && o->epsilon != 0)) {
+        return vs_fail(diag, VS_ERR_LIMIT,
+                       "members \"signal_levels\", \"noise_variance\" and \"epsilon\" go together");
     }
     if (o->deadline < o->opened_at) {
         return vs_fail(diag, VS_ERR_LIMIT, "member \"deadline\" is before opened_at");

@@ -4,7 +4,8 @@
  * origin, federation, round, kind and prev, then the members of its kind. Hashes are lower-case
  * hex, keys and signatures base64, integers JSON integers below 2^63.
  * Encoding is deterministic: fixed member order, compact. Decoding refuses unknown, missing and
- * duplicate members and values out of range, and names the member. Public data. */
+ * duplicate members and values out of range, and names the member. Members of features that are off
+ * (0 or false) are left out, and refused when they are there with that value. Public data. */
 #ifndef VS_LEDGER_ENTRY_H
 #define VS_LEDGER_ENTRY_H
 
@@ -74,7 +75,13 @@ typedef struct vs_entry_open {
     double clipping_range; /* > 0, finite */
     uint64_t max_weight;   /* 1..2^48 */
     bool stochastic_rounding;
-    uint64_t opened_at; /* unix seconds; opened_at <= deadline <= hard_expiry */
+    /* Left out of the payload where they are 0 or false. */
+    bool rotation;           /* random signs and Walsh-Hadamard before rounding */
+    uint32_t metrics;        /* coordinates between update and weight digits, 0..8 */
+    uint64_t signal_levels;  /* under differential privacy: grid steps between -R and R */
+    uint64_t noise_variance; /* of one client's noise in one coordinate, steps^2 */
+    double epsilon;          /* spent once this round counts */
+    uint64_t opened_at;      /* unix seconds; opened_at <= deadline <= hard_expiry */
     uint64_t deadline;
     uint64_t hard_expiry;
     vs_h32 aggregator_key;   /* X25519 */
@@ -133,6 +140,7 @@ typedef struct vs_entry_result {
     uint32_t outvoted[VS_ENTRY_SHAREHOLDERS_MAX];
     int32_t margin; /* m - r - e, -128..128 */
     bool certain;
+    double next_clip_norm; /* with adaptive clipping, else 0 and left out of the payload */
 } vs_entry_result;
 
 /* --- abort, closed --------------------------------------------------------------------------- */

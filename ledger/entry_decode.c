@@ -220,12 +220,17 @@ static vs_err get_table(void *base, const json_t *object, vs_field_table table, 
     for (size_t i = 0; i < table.n; i++) {
         const vs_field *f = &table.field[i];
         const json_t *v = json_object_get(object, f->name);
+        if (v == NULL && f->optional) continue; /* *base was zeroed */
         if (v == NULL) {
             return vs_fail(diag, VS_ERR_MALFORMED, "member \"%s\" is missing", f->name);
         }
         vs_err err =
             f->type == VS_FIELD_LIST ? get_list(base, v, f, diag) : get_value(base, v, f, diag);
         if (err != VS_OK) return err;
+        if (f->optional && vs_field_is_zero(f, (const char *)base + f->offset)) {
+            return vs_fail(diag, VS_ERR_MALFORMED, "member \"%s\" must be left out where it is %s",
+                           f->name, f->type == VS_FIELD_BOOL ? "false" : "0");
+        }
     }
     return VS_OK;
 }
@@ -243,7 +248,6 @@ static vs_err refuse_unknown(json_t *object, vs_field_table head, vs_field_table
 {
     const char *name;
     json_t *value;
-    if (json_object_size(object) == head.n + rest.n) return VS_OK; /* all of them were read */
     json_object_foreach(object, name, value)
     {
         if (!table_has(head, name) && !table_has(rest, name)) {

@@ -213,6 +213,7 @@ static vs_err put_table(vs_buf *b, const void *base, vs_field_table table, bool 
 {
     for (size_t i = 0; i < table.n; i++) {
         const vs_field *f = &table.field[i];
+        if (f->optional && vs_field_is_zero(f, (const char *)base + f->offset)) continue;
         vs_buf_printf(b, "%c\"%s\":", first && i == 0 ? '{' : ',', f->name);
         vs_err err =
             f->type == VS_FIELD_LIST ? put_list(b, base, f, diag) : put_value(b, base, f, diag);

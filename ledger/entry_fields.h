@@ -3,6 +3,7 @@
 #ifndef VS_LEDGER_ENTRY_FIELDS_H
 #define VS_LEDGER_ENTRY_FIELDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ typedef struct vs_field {
     vs_field_type type;
     size_t offset; /* in the struct that the table describes */
     uint64_t min, max;
+    bool optional;                  /* BOOL, U32, U64, REAL: left out where it is 0 or false */
     size_t count_offset;            /* LIST: of its uint32_t n_x */
     size_t stride;                  /* LIST: bytes of one element */
     const struct vs_field *element; /* LIST: the first is the index */
@@ -49,6 +51,8 @@ vs_field_table vs_entry_head_fields(void);
 /* The members of a kind (offsets in vs_entry.u). */
 vs_field_table vs_entry_kind_fields(vs_entry_kind kind);
 VS_MUST_CHECK vs_err vs_abort_reason_parse(vs_abort_reason *out, const char *name);
+/* The member at `at` is 0 or false. Optional members only. */
+bool vs_field_is_zero(const vs_field *f, const char *at);
 /* Rules between members; every member alone was checked before. Names the member. */
 VS_MUST_CHECK vs_err vs_entry_check(const vs_entry *entry, vs_diag *diag);
 

@@ -141,6 +141,7 @@ static vs_err gather(outcome *o)
     o->in.id = vs_ag_id(ag, ag->last_round);
     o->in.n_clients = ag->included;
     o->in.weight_digits = ag->round.open.weight_digits;
+    o->in.n_metrics = ag->round.open.metrics;
     o->in.set_leaf_hash = ag->set_leaf;
     for (uint32_t nth = 0; err == VS_OK && nth < VS_SHAREHOLDERS_MAX; nth++) {
         if (!vs_ag_find(ag, ag->last_round, VS_ENTRY_ANSWER, nth, &index)) break;
@@ -155,6 +156,23 @@ static void outcome_clear(outcome *o)
 {
     for (uint32_t a = 0; a < VS_SHAREHOLDERS_MAX; a++) vs_unmap(&o->map[a]);
     free(o->sums);
+}
+
+static void tell_metrics(const outcome *o)
+{
+    ag_t *ag = o->ag;
+    vs_metrics mean;
+    if (ag->round.open.epsilon != 0) {
+        vs_ag_notice(ag, "round %" PRIu64 ": epsilon %.4g of %g spent, delta %g", ag->last_round,
+                     ag->round.open.epsilon, ag->fed->privacy.max_epsilon, ag->fed->privacy.delta);
+    }
+    if (ag->round.open.metrics == 0) return;
+    vs_round_metrics(&mean, &ag->round, o->result.metric_sum, ag->included, o->result.weight_sum);
+    vs_ag_notice(ag,
+                 "round %" PRIu64
+                 ": loss %.4f, accuracy %.2f %%, %.0f %% of the clients within clip_norm %.4g",
+                 ag->last_round, mean.loss, 100 * mean.accuracy, 100 * mean.unclipped,
+                 ag->round.open.clip_norm);
 }
 
 static vs_err log_result(outcome *o)
@@ -172,6 +190,8 @@ static vs_err log_result(outcome *o)
     e->model_hash = ag->round.open.model_hash;
     e->margin = o->result.margin;
     e->certain = o->result.certain;
+    e->next_clip_norm = vs_budget_next_clip(ag->fed, &ag->round, o->result.metric_sum, ag->included,
+                                            o->result.weight_sum);
     for (uint32_t a = 0; a < o->in.n_answers; a++) {
         e->answers[e->n_answers++] = (vs_entry_blob){o->in.index[a], o->blob[a]};
         if (!o->result.wrong[a]) continue;
@@ -195,6 +215,7 @@ static vs_err log_result(outcome *o)
     vs_ag_notice(ag, "round %" PRIu64 ": result of %u clients from %u answers, %u wrong, %s",
                  ag->last_round, ag->included, o->in.n_answers, o->result.n_wrong,
                  o->result.certain ? "certain" : "uncertain");
+    tell_metrics(o);
     return vs_ag_clean(ag, ag->last_round);
 }
 

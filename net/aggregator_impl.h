@@ -16,6 +16,7 @@
 #include "ledger/dsse.h"
 #include "ledger/entry.h"
 #include "net/aggregator.h"
+#include "net/budget.h"
 #include "net/keyring.h"
 #include "net/round.h"
 #include "net/seal.h"
@@ -143,6 +144,8 @@ struct vs_aggregator {
     uint64_t phase_ms;  /* when it began here */
     uint64_t enough_ms; /* when its condition was first met, 0 before */
     ag_request request; /* OPENING */
+    vs_budget budget;   /* of rounds 1..budget_round; vs_ag_budget brings it up to date */
+    uint64_t budget_round;
     char detail[VS_ENTRY_DETAIL_MAX + 100];
 
     /* the newest round of the log */
@@ -211,6 +214,8 @@ VS_MUST_CHECK vs_err vs_ag_append(ag_t *ag, uint64_t round, const vs_entry_kind 
 bool vs_ag_find(const ag_t *ag, uint64_t round, vs_entry_kind kind, uint32_t nth, uint64_t *index);
 /* Read and decode entry `index`; its envelope is appended to *envelope when not NULL. */
 VS_MUST_CHECK vs_err vs_ag_read_entry(ag_t *ag, uint64_t index, vs_entry *entry, vs_buf *envelope);
+/* ag->budget from the log, up to the last round (which is over). */
+VS_MUST_CHECK vs_err vs_ag_budget(ag_t *ag);
 /* "round/00000007/<rest>" */
 void vs_ag_key(char out[VS_STORE_NAME_MAX + 1], uint64_t round, const char *rest);
 VS_MUST_CHECK vs_err vs_ag_put(ag_t *ag, const char *key, const void *value, size_t len);

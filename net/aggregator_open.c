@@ -74,7 +74,7 @@ static const char *broken_rule(const ag_t *ag, const ag_request *q, vs_diag *why
 {
     const vs_federation *fed = ag->fed;
     vs_layout layout;
-    uint64_t digits = vs_weight_digits(fed->quantiser.max_weight, fed->quantiser.bits);
+    vs_entry_open next = {.dim = q->dim};
     if (q->dim == 0) return "dim is 0";
     if (q->target_clients > fed->max_clients) return "target_clients is above max_clients";
     if (q->target_clients > 0 && q->target_clients < fed->min_clients) {
@@ -82,7 +82,9 @@ static const char *broken_rule(const ag_t *ag, const ag_request *q, vs_diag *why
     }
     if (q->collect_s > fed->round_timeout_s) return "collect_s is above the round timeout";
     vs_err err = vs_layout_make(&layout, fed->quantiser.bits, fed->max_clients, fed->committee.k,
-                                q->dim + digits, why);
+                                vs_round_coordinates(fed, q->dim), why);
+    if (err == VS_OK) err = vs_budget_next(&ag->budget, fed, &next, why);
+    if (err == VS_OK) err = vs_round_fill_open(&next, fed, why);
     return err == VS_OK ? NULL : why->text;
 }
 
@@ -128,17 +130,19 @@ vs_err vs_ag_open_request(ag_t *ag, uint64_t conn, const vsw_ControlOpen *m)
         return vs_ag_reply_error(ag, conn, vsw_Code_CONFLICT, ag->last_round + 1,
                                  "the next round is %" PRIu64, ag->last_round + 1);
     }
+    vs_err err = vs_ag_budget(ag);
+    if (err != VS_OK) return err;
     const char *rule = broken_rule(ag, &q, &why);
     if (rule != NULL) return vs_ag_reply_error(ag, conn, vsw_Code_REFUSED, 0, "%s", rule);
     if (!vs_h32_is_zero(&q.model_hash)) {
-        vs_err err = vs_ag_model_known(ag, &q.model_hash, &known);
+        err = vs_ag_model_known(ag, &q.model_hash, &known);
         if (err != VS_OK) return err;
     }
     if (!known) {
         return vs_ag_reply_error(ag, conn, vsw_Code_NOT_FOUND, 0,
                                  "the model file of this hash was not uploaded");
     }
-    vs_err err = store_request(ag, &q);
+    err = store_request(ag, &q);
     if (err != VS_OK) return err;
     ag->detail[0] = '\0';
     begin_opening(ag, &q);
@@ -208,21 +212,17 @@ static vs_err make_secret(ag_t *ag, vs_h32 *key)
     return err;
 }
 
-static void fill_open(const ag_t *ag, vs_entry_open *o)
+static vs_err fill_open(ag_t *ag, vs_entry_open *o)
 {
     const vs_federation *fed = ag->fed;
     const ag_request *q = &ag->request;
     o->dim = q->dim;
-    o->weight_digits = vs_weight_digits(fed->quantiser.max_weight, fed->quantiser.bits);
-    o->quantization_bits = fed->quantiser.bits;
-    o->max_clients = fed->max_clients;
-    o->min_clients = fed->min_clients;
+    vs_err err = vs_ag_budget(ag);
+    if (err == VS_OK) err = vs_budget_next(&ag->budget, fed, o, ag->diag);
+    if (err == VS_OK) err = vs_round_fill_open(o, fed, ag->diag);
+    if (err != VS_OK) return err;
     o->target_clients = q->target_clients;
     o->model_hash = q->model_hash;
-    o->clip_norm = fed->quantiser.clip_norm;
-    o->clipping_range = fed->quantiser.clipping_range;
-    o->max_weight = fed->quantiser.max_weight;
-    o->stochastic_rounding = fed->quantiser.stochastic_rounding;
     o->opened_at = ag->now_ms / 1000;
     o->deadline = o->opened_at + q->collect_s;
     o->hard_expiry = o->deadline + fed->answer_timeout_s;
@@ -234,6 +234,7 @@ static void fill_open(const ag_t *ag, vs_entry_open *o)
         s->key = p->round_key;
         memcpy(s->sig, p->round_key_sig, sizeof s->sig);
     }
+    return VS_OK;
 }
 
 /* Forget what belongs to the last round. */
@@ -270,7 +271,9 @@ static vs_err open_round(ag_t *ag)
     vs_err err = entry == NULL || round == NULL ? VS_ERR_NOMEM : VS_OK;
     if (err == VS_OK) {
         vs_ag_entry_begin(ag, entry, VS_ENTRY_OPEN, number);
-        fill_open(ag, &entry->u.open);
+        err = fill_open(ag, &entry->u.open);
+    }
+    if (err == VS_OK) {
         err = make_secret(ag, &entry->u.open.aggregator_key);
     }
     if (err == VS_OK) err = vs_ag_entry_sign(ag, &envelope, entry);

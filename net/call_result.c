@@ -101,8 +101,13 @@ vs_err vs_call_result(vs_fetched_result *out, const vs_caller *caller, uint64_t 
         if (out->mean == NULL) err = vs_fail(diag, VS_ERR_NOMEM, "out of memory for the mean");
     }
     if (err == VS_OK) {
-        vs_dequantise(out->mean, &out->round.quantiser, out->sums, out->round.open.dim,
-                      out->result.count, out->result.weight_sum);
+        const uint32_t dim = out->round.open.dim;
+        vs_round_decode(out->mean, &out->round, out->sums, out->result.count,
+                        out->result.weight_sum);
+        if (out->round.open.metrics > 0) {
+            vs_round_metrics(&out->metrics, &out->round, out->sums + dim, out->result.count,
+                             out->result.weight_sum);
+        }
     } else {
         vs_fetched_result_free(out);
     }

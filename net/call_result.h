@@ -19,8 +19,9 @@ VS_MUST_CHECK vs_err vs_call_checked_entry(const vs_caller *caller, uint64_t rou
 typedef struct vs_fetched_result {
     vs_round round;
     vs_entry_result result;
-    uint64_t *sums; /* L values, weight digits last; owned */
-    double *mean;   /* dim values: the weighted mean; owned */
+    uint64_t *sums;     /* L values, weight digits last; owned */
+    double *mean;       /* dim values: the weighted mean; owned */
+    vs_metrics metrics; /* zeros where the round has none */
 } vs_fetched_result;
 
 /* round_info's `open`, the `result` entry and its sums: signatures, blob name, result hash over the

@@ -87,6 +87,16 @@ static vs_err check_input(const vs_federation *fed, const vs_keys *keys,
         return vs_fail(diag, VS_ERR_LIMIT, "the purpose is longer than %u bytes",
                        VS_CLIENT_PURPOSE_MAX);
     }
+    if (fed->metrics && !input->has_metrics) {
+        return vs_fail(diag, VS_ERR_LIMIT,
+                       "federation %s sums metrics: the loss and the accuracy are missing",
+                       fed->name);
+    }
+    if (fed->metrics) {
+        const vs_metrics m = {.loss = input->loss, .accuracy = input->accuracy};
+        vs_err err = vs_metrics_check(&m, diag);
+        if (err != VS_OK) return err;
+    }
     if (input->dim == 0 || input->dim > VS_COLUMNS_MAX) {
         return vs_fail(diag, VS_ERR_LIMIT,
                        "the update has %" PRIu64 " coordinates: 1 to %u can be sent", input->dim,

@@ -19,6 +19,8 @@ typedef struct vs_client_input {
     const double *update; /* dim values, borrowed until the client is freed */
     uint64_t dim;
     uint64_t weight;
+    bool has_metrics; /* needed where the federation has metrics, not used elsewhere */
+    double loss, accuracy;
     vs_h32 model_hash;   /* the model the update was computed from; zeros = none */
     const char *purpose; /* from the client's own configuration; "" = none */
     uint8_t enrolment[64];

@@ -30,7 +30,7 @@ static vs_err report_done(vs_client *c, vs_diag *diag)
 static bool same_update(const vs_client *c)
 {
     vs_h32 hash;
-    vs_client_update_hash(&hash, c->record.salt, c->input.update, c->input.dim, c->input.weight);
+    vs_client_input_hash(&hash, c, c->record.salt);
     return vs_h32_equal(&hash, &c->record.update_hash);
 }
 

@@ -143,9 +143,11 @@ bool vs_client_is_transient(vsw_Code code); /* asking again may help */
 
 /* --- client_record.c --- */
 
-/* Bound to the salt of the record: H(label || salt || weight || dim || doubles). */
+/* Bound to the salt of the record: H(label || salt || weight || dim || doubles || loss ||
+ * accuracy); metrics NULL: without the last two. */
 void vs_client_update_hash(vs_h32 *out, const uint8_t salt[32], const double *update, uint64_t dim,
-                           uint64_t weight);
+                           uint64_t weight, const double metrics[2]);
+void vs_client_input_hash(vs_h32 *out, const vs_client *c, const uint8_t salt[32]);
 void vs_client_record_name(vs_client *c); /* fills record_key */
 VS_MUST_CHECK vs_err vs_client_record_load(vs_client *c, bool *found, vs_diag *diag);
 /* New seed and record, durable on return; makes the encoder. A refusal is phase FAILED. */

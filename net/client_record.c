@@ -14,7 +14,7 @@
  */
 
 void vs_client_update_hash(vs_h32 *out, const uint8_t salt[32], const double *update, uint64_t dim,
-                           uint64_t weight)
+                           uint64_t weight, const double metrics[2])
 {
     vs_hash h;
     vs_hash_start(&h, "veilsum/v1 client update");
@@ -22,7 +22,16 @@ void vs_client_update_hash(vs_h32 *out, const uint8_t salt[32], const double *up
     vs_hash_u64(&h, weight);
     vs_hash_u64(&h, dim);
     vs_hash_bytes(&h, update, (size_t)dim * sizeof *update);
+    if (metrics != NULL) vs_hash_bytes(&h, metrics, 2 * sizeof *metrics);
     vs_hash_final(&h, out);
+}
+
+/* What is sent is a function of it and the seed. */
+void vs_client_input_hash(vs_h32 *out, const vs_client *c, const uint8_t salt[32])
+{
+    const double metrics[2] = {c->input.loss, c->input.accuracy};
+    vs_client_update_hash(out, salt, c->input.update, c->input.dim, c->input.weight,
+                          c->fed->metrics ? metrics : NULL);
 }
 
 void vs_client_record_name(vs_client *c)
@@ -146,6 +155,9 @@ static vs_err make_encoder(vs_client *c, const uint8_t seed[32], vs_diag *diag)
     vs_diag why = {{0}};
     vs_err err = vs_encoder_new(&c->encoder, c->fed, &c->round, seed, c->input.update, c->input.dim,
                                 c->input.weight, &why);
+    if (err == VS_OK && c->round.open.metrics > 0) {
+        err = vs_encoder_set_metrics(c->encoder, c->input.loss, c->input.accuracy);
+    }
     if (err == VS_OK) return VS_OK;
     if (err == VS_ERR_NOMEM) return vs_fail(diag, err, "%s", why.text);
     vs_client_fail(c, "%s", why.text);
@@ -170,7 +182,7 @@ vs_err vs_client_record_begin(vs_client *c, vs_diag *diag)
     err = make_encoder(c, seed, diag);
     if (err != VS_OK || c->encoder == NULL) goto cleanup;
     hash_seed(&r.seed_hash, seed);
-    vs_client_update_hash(&r.update_hash, r.salt, c->input.update, c->input.dim, c->input.weight);
+    vs_client_input_hash(&r.update_hash, c, r.salt);
     /* The seed first: a record without its seed could never be resumed, a seed without a record
      * is a file that the next attempt replaces. */
     seed_name(name, c, r.round);

@@ -9,6 +9,7 @@
 #include "mpc/pack.h"
 #include "mpc/prg.h"
 #include "mpc/sharing.h"
+#include "net/encoder_stage.h"
 
 #define BLOCK_COLUMNS VS_CHUNK_ELEMENTS /* 8192: one chunk of a share vector */
 #define STAGE_COORDS 1024u              /* coordinates quantised and packed at a time, in L1 */
@@ -20,13 +21,16 @@ struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     vs_layout layout;
     vs_quantiser quantiser;
     vs_quantise_scale scale;
-    const double *update; /* borrowed, dim values */
-    uint32_t dim;         /* without weight digits */
-    uint32_t n_digits;
-    uint32_t digits[DIGITS_MAX];
+    uint64_t weight;
+    vs_round *round; /* a copy: stage borrows from it */
+    vs_stage *stage; /* from the update to its integers */
+    uint32_t dim;    /* of the update alone */
+    uint32_t n_tail; /* after it: metrics, then weight digits */
+    uint32_t n_metrics;
+    uint32_t tail[VS_METRICS_N + DIGITS_MAX];
     bool listed[VS_SHAREHOLDERS_MAX]; /* [j-1]: j is in `open` */
     vs_sharing *sharing;
-    vs_prg *rounding, *mask;
+    vs_prg *mask;
     vs_prg *share_prg[VS_SHAREHOLDERS_MAX]; /* t of them */
     vs_fe *rows;                            /* n share rows, then k secret rows */
     uint32_t *coords;                       /* stage_cap */
@@ -41,64 +45,38 @@ struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
 /* --- derived values ----------------------------------------------------------------------------
  */
 
-static void derive(uint8_t out[32], const uint8_t seed[32], const char *what, uint32_t j)
-{
-    static const char label[] = "veilsum/v1 derive"; /* with its zero byte */
-    crypto_generichash_state state;
-    uint8_t le[4];
-    vs_store_le32(le, j);
-    VS_ASSERT(crypto_generichash_init(&state, seed, 32, 32) == 0);
-    (void)crypto_generichash_update(&state, (const uint8_t *)label, sizeof label);
-    (void)crypto_generichash_update(&state, (const uint8_t *)what, strlen(what) + 1);
-    (void)crypto_generichash_update(&state, le, sizeof le);
-    (void)crypto_generichash_final(&state, out, 32);
-    sodium_memzero(&state, sizeof state);
-}
-
 void vs_encoder_salt(const vs_encoder *enc, vs_h32 *salt)
 {
     VS_ASSERT(enc != NULL && salt != NULL);
-    derive(salt->b, enc->seed, "salt", 0);
+    vs_encoder_derive(salt->b, enc->seed, "salt", 0);
 }
 
 void vs_encoder_nonce(const vs_encoder *enc, uint32_t j, uint8_t nonce[32])
 {
     VS_ASSERT(enc != NULL && nonce != NULL && j >= 1 && j <= enc->committee.n);
-    derive(nonce, enc->seed, "nonce", j);
+    vs_encoder_derive(nonce, enc->seed, "nonce", j);
 }
 
 void vs_encoder_seed(const vs_encoder *enc, uint32_t j, uint8_t seed[32])
 {
     VS_ASSERT(enc != NULL && seed != NULL && j >= 1 && j <= enc->committee.t);
-    derive(seed, enc->seed, "share seed", j);
+    vs_encoder_derive(seed, enc->seed, "share seed", j);
 }
 
 void vs_encoder_ephemeral_secret(const vs_encoder *enc, uint32_t j, uint8_t secret[32])
 {
     VS_ASSERT(enc != NULL && secret != NULL && j >= 1 && j <= enc->committee.n);
-    derive(secret, enc->seed, "ephemeral", j);
+    vs_encoder_derive(secret, enc->seed, "ephemeral", j);
 }
 
 /* --- making one --------------------------------------------------------------------------------
  */
 
-static vs_err new_prg(vs_prg **out, const vs_encoder *enc, const char *what, uint32_t j)
-{
-    uint8_t key[32];
-    derive(key, enc->seed, what, j);
-    vs_err err = vs_prg_new(out, key, VS_PRG_SHARE);
-    sodium_memzero(key, sizeof key);
-    return err;
-}
-
 static vs_err open_streams(vs_encoder *enc)
 {
-    vs_err err = new_prg(&enc->mask, enc, "mask", 0);
-    if (err == VS_OK && enc->quantiser.stochastic_rounding) {
-        err = new_prg(&enc->rounding, enc, "rounding", 0);
-    }
+    vs_err err = vs_encoder_prg(&enc->mask, enc->seed, "mask", 0);
     for (uint32_t j = 1; j <= enc->committee.t && err == VS_OK; j++) {
-        err = new_prg(&enc->share_prg[j - 1], enc, "share seed", j);
+        err = vs_encoder_prg(&enc->share_prg[j - 1], enc->seed, "share seed", j);
     }
     return err;
 }
@@ -114,7 +92,10 @@ static vs_err allocate(vs_encoder *enc)
     enc->rows = calloc(n_rows * BLOCK_COLUMNS, sizeof *enc->rows);
     enc->coords = calloc(enc->stage_cap, sizeof *enc->coords);
     enc->words = calloc(enc->stage_cap, sizeof *enc->words);
-    if (enc->rows == NULL || enc->coords == NULL || enc->words == NULL) return VS_ERR_NOMEM;
+    enc->round = malloc(sizeof *enc->round);
+    if (enc->rows == NULL || enc->coords == NULL || enc->words == NULL || enc->round == NULL) {
+        return VS_ERR_NOMEM;
+    }
     VS_ASSERT(columns <= VS_COLUMNS_MAX);
     return VS_OK;
 }
@@ -137,10 +118,13 @@ vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed, const vs_round
     enc->committee = fed->committee;
     enc->layout = round->layout;
     enc->quantiser = round->quantiser;
-    enc->update = update;
+    enc->weight = weight;
     enc->dim = round->open.dim;
-    enc->n_digits = round->open.weight_digits;
-    VS_ASSERT(enc->n_digits <= DIGITS_MAX && enc->layout.dim == enc->dim + enc->n_digits);
+    enc->n_metrics = round->open.metrics;
+    enc->n_tail = enc->n_metrics + round->open.weight_digits;
+    VS_ASSERT(enc->n_metrics == 0 || enc->n_metrics == VS_METRICS_N);
+    VS_ASSERT(round->open.weight_digits <= DIGITS_MAX);
+    VS_ASSERT(enc->layout.dim == enc->dim + enc->n_tail);
     for (uint32_t i = 0; i < round->open.n_shareholders; i++) {
         enc->listed[round->open.shareholders[i].index - 1] = true;
     }
@@ -149,13 +133,21 @@ vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed, const vs_round
         vs_encoder_free(enc);
         return err;
     }
-    vs_quantise_weight(enc->digits, enc->n_digits, weight, enc->quantiser.bits);
+    vs_quantise_weight(enc->tail + enc->n_metrics, round->open.weight_digits, weight,
+                       enc->quantiser.bits);
+    vs_diag why = {{0}};
     err = vs_sharing_new(&enc->sharing, enc->committee.n, enc->committee.t, enc->committee.k);
     if (err == VS_OK) err = allocate(enc);
     if (err == VS_OK) err = open_streams(enc);
+    if (err == VS_OK) {
+        *enc->round = *round;
+        err = vs_stage_new(&enc->stage, enc->round, enc->seed, update, &enc->scale, &why);
+    }
+    if (err == VS_OK && enc->n_metrics > 0) err = vs_encoder_set_metrics(enc, 0, 0);
     if (err != VS_OK) {
         vs_encoder_free(enc);
-        return vs_fail(diag, err, "cannot encode an update: %s", vs_err_name(err));
+        return vs_fail(diag, err, "cannot encode an update: %s",
+                       why.text[0] != '\0' ? why.text : vs_err_name(err));
     }
     *out = enc;
     return VS_OK;
@@ -172,13 +164,22 @@ void vs_encoder_free(vs_encoder *enc)
     if (enc == NULL) return;
     size_t n_rows = (size_t)enc->committee.n + enc->committee.k;
     vs_sharing_free(enc->sharing);
-    vs_prg_free(enc->rounding);
+    vs_stage_free(enc->stage);
     vs_prg_free(enc->mask);
     for (uint32_t j = 0; j < enc->committee.t; j++) vs_prg_free(enc->share_prg[j]);
     free_secret(enc->rows, n_rows * BLOCK_COLUMNS * sizeof *enc->rows);
     free_secret(enc->coords, enc->stage_cap * sizeof *enc->coords);
     free_secret(enc->words, enc->stage_cap * sizeof *enc->words);
+    free(enc->round);
     sodium_free(enc); /* wipes */
+}
+
+vs_err vs_encoder_set_metrics(vs_encoder *enc, double loss, double accuracy)
+{
+    VS_ASSERT(enc != NULL && enc->n_metrics > 0 && enc->n_counted == 0);
+    const vs_metrics m = {
+        .loss = loss, .accuracy = accuracy, .unclipped = enc->scale.norm_clipped ? 0.0 : 1.0};
+    return vs_stage_metrics(enc->stage, enc->tail, &m, enc->weight);
 }
 
 /* --- blocks ----------------------------------------------------------------------------------- */
@@ -189,20 +190,28 @@ uint32_t vs_encoder_blocks(const vs_encoder *enc)
     return (enc->layout.columns + VS_MASK_COLUMNS + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
 }
 
-/* Coordinates first .. first+count-1 of the L (weight digits at the end) into out. The rounding
- * word of a coordinate is found by its index, so any part can be made at any time. */
-static size_t quantise(vs_encoder *enc, uint32_t *out, uint64_t first, size_t count)
+/* Coordinates first .. first+count-1 of the L (metrics and weight digits at the end) into out. The
+ * rounding word of a coordinate is found by its index, so any part can be made at any time. */
+static vs_err quantise(vs_encoder *enc, uint32_t *out, uint64_t first, size_t count,
+                       size_t *clipped)
 {
-    size_t real = 0, clipped = 0;
+    size_t real = 0;
+    vs_prg *rounding = vs_stage_rounding(enc->stage);
+    vs_err err = VS_OK;
     VS_ASSERT(count <= enc->stage_cap && first + count <= enc->layout.dim);
     if (first < enc->dim) {
         real = enc->dim - first < count ? (size_t)(enc->dim - first) : count;
-        if (enc->rounding != NULL) vs_prg_words(enc->rounding, enc->words, first, real);
-        clipped =
-            vs_quantise(out, &enc->quantiser, &enc->scale, enc->update + first, enc->words, real);
+        if (rounding != NULL) vs_prg_words(rounding, enc->words, first, real);
+        for (size_t at = 0; at < real;) {
+            size_t n;
+            const double *x = vs_stage_read(enc->stage, first + at, real - at, &n);
+            *clipped += vs_quantise(out + at, &enc->quantiser, &enc->scale, x, enc->words + at, n);
+            at += n;
+        }
+        err = vs_stage_noise(enc->stage, out, first, real);
     }
-    for (size_t i = real; i < count; i++) out[i] = enc->digits[first + i - enc->dim];
-    return clipped;
+    for (size_t i = real; i < count; i++) out[i] = enc->tail[first + i - enc->dim];
+    return err;
 }
 
 static vs_fe *row(const vs_encoder *enc, uint32_t i)
@@ -211,24 +220,26 @@ static vs_fe *row(const vs_encoder *enc, uint32_t i)
 }
 
 /* Secrets of data columns first .. first+count-1 to position `at` of the secret rows. */
-static size_t fill_data(vs_encoder *enc, uint32_t first, uint32_t count, uint32_t at)
+static vs_err fill_data(vs_encoder *enc, uint32_t first, uint32_t count, uint32_t at,
+                        size_t *clipped)
 {
     vs_fe *rows[VS_SHAREHOLDERS_MAX];
     uint32_t per_column = enc->layout.packing * enc->layout.slots;
-    size_t clipped = 0;
+    *clipped = 0;
     for (uint32_t done = 0; done < count;) {
         uint32_t cols = count - done < enc->stage_columns ? count - done : enc->stage_columns;
         uint64_t coord = (uint64_t)(first + done) * per_column;
         uint64_t left = enc->layout.dim - coord;
         size_t n = (uint64_t)cols * per_column < left ? (size_t)cols * per_column : (size_t)left;
-        clipped += quantise(enc, enc->coords, coord, n);
+        vs_err err = quantise(enc, enc->coords, coord, n, clipped);
+        if (err != VS_OK) return err;
         for (uint32_t i = 0; i < enc->committee.k; i++) {
             rows[i] = row(enc, enc->committee.n + i) + at + done;
         }
         vs_pack_columns(&enc->layout, rows, enc->coords, n, cols);
         done += cols;
     }
-    return clipped;
+    return VS_OK;
 }
 
 /* Mask columns M + first ..: secret i of mask column c is element c*k + i of the mask stream. */
@@ -274,7 +285,9 @@ vs_err vs_encoder_block(vs_encoder *enc, uint32_t b)
     if (first < enc->layout.columns) {
         uint32_t left = enc->layout.columns - first;
         data = left < count ? left : count;
-        size_t clipped = fill_data(enc, first, data, 0);
+        size_t clipped;
+        vs_err err = fill_data(enc, first, data, 0, &clipped);
+        if (err != VS_OK) return err;
         if (b == enc->n_counted) enc->clipped += clipped;
     }
     if (b == enc->n_counted) enc->n_counted++;
@@ -299,7 +312,9 @@ vs_err vs_encoder_coordinates(vs_encoder *enc, uint32_t *coords)
     for (uint32_t first = 0; first < enc->layout.dim;) {
         uint32_t left = enc->layout.dim - first;
         uint32_t n = left < enc->stage_cap ? left : enc->stage_cap;
-        (void)quantise(enc, coords + first, first, n);
+        size_t clipped = 0;
+        vs_err err = quantise(enc, coords + first, first, n, &clipped);
+        if (err != VS_OK) return err;
         first += n;
     }
     return VS_OK;

@@ -1,9 +1,9 @@
 /* net/encoder.h - the client's pipeline: real update to share vectors, a block of columns at a
  * time.
  *
- * quantise -> pack -> share, deterministic from the submission seed, so that pass 2 makes exactly
- * what pass 1 hashed. Memory is O(n x block), whatever L is. Derived values: BLAKE2b-256(key =
- * submission seed, "veilsum/v1 derive" || 0x00 || what || 0x00 || u32 j). */
+ * rotate -> round -> add noise -> pack -> share, deterministic from the submission seed, so that
+ * pass 2 makes exactly what pass 1 hashed. Memory is O(n x block), whatever L is. Derived values:
+ * BLAKE2b-256(key = submission seed, "veilsum/v1 derive" || 0x00 || what || 0x00 || u32 j). */
 #ifndef VS_NET_ENCODER_H
 #define VS_NET_ENCODER_H
 
@@ -18,12 +18,15 @@
 
 typedef struct vs_encoder vs_encoder;
 
-/* update: dim doubles, borrowed. Scans it (non-finite, norm) and checks the weight. */
+/* update: dim doubles, borrowed. Scans it (non-finite, norm) and checks the weight. Under
+ * differential privacy also chooses the rounding, which reads it once or a few times more. */
 VS_MUST_CHECK vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed,
                                     const vs_round *round, const uint8_t submission_seed[32],
                                     const double *update, uint64_t dim, uint64_t weight,
                                     vs_diag *diag);
 void vs_encoder_free(vs_encoder *enc);
+/* In a round with metrics, before the first block (checked values: vs_metrics_check). */
+VS_MUST_CHECK vs_err vs_encoder_set_metrics(vs_encoder *enc, double loss, double accuracy);
 
 uint32_t vs_encoder_blocks(const vs_encoder *enc); /* ceil((M + 2) / 8192): one 64 KiB chunk each */
 /* Make block b (8192 columns, fewer at the end; mask columns at the very end). Afterwards

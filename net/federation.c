@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "fl/metrics.h"
 #include "net/federation_json.h"
 
 vs_err vs_federation_parse(vs_federation **out, const uint8_t *bytes, size_t len, const char *name,
@@ -91,6 +92,11 @@ void vs_federation_free(vs_federation *fed)
     vs_tls_free(fed->tls);
     vs_buf_free(&fed->file);
     free(fed);
+}
+
+uint32_t vs_federation_n_metrics(const vs_federation *fed)
+{
+    return fed->metrics ? VS_METRICS_N : 0;
 }
 
 vs_tolerance vs_federation_tolerance(const vs_committee *c)

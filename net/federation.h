@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "fl/privacy.h"
 #include "fl/quantise.h"
 #include "ledger/note.h"
 #include "ledger/policy.h"
@@ -47,7 +48,14 @@ typedef struct vs_federation {
     uint32_t round_timeout_s;  /* collection at most this long */
     uint32_t answer_timeout_s; /* everything after collection at most this long */
     vs_quantiser quantiser;    /* quantization_bits, clip_norm, clipping_range, max_weight,
-                                  stochastic_rounding */
+                                  stochastic_rounding; with rotation clipping_range is the
+                                  round's, k_stddevs * clip_norm / sqrt(dim), and clip_norm here */
+    bool rotation;             /* "hadamard" */
+    double k_stddevs;          /* default 4 */
+    bool metrics; /* loss, accuracy and "within clip_norm" are summed beside the update */
+    double target_unclipped_quantile;   /* adaptive clipping: 0 is off (the default) */
+    double adaptive_clip_learning_rate; /* default 0.2 */
+    vs_privacy privacy;                 /* mechanism "none" by default */
     char admin_name[VS_NOTE_NAME_MAX + 1];
     vs_h32 admin_key; /* enrols clients, opens and cancels rounds */
     vs_fed_party aggregator;
@@ -71,6 +79,9 @@ VS_MUST_CHECK vs_err vs_federation_use_tls(vs_federation *fed, const char *dir, 
 /* Append the file's text for a filled-in struct (id, file, policy ignored), readable JSON with one
  * member per line. What it writes, parse accepts, or it returns the rule that is broken. */
 VS_MUST_CHECK vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag);
+
+/* Coordinates of the metrics: VS_METRICS_N or 0. */
+uint32_t vs_federation_n_metrics(const vs_federation *fed);
 
 /* What the federation survives, for `federation show`. */
 typedef struct vs_tolerance {

@@ -56,6 +56,36 @@ static void put_real(vs_buf *out, const char *key, double value)
     vs_buf_printf(out, "  \"%s\": %s,\n", key, text);
 }
 
+/* Members of what is off are left out. */
+static void put_pipeline(vs_buf *out, const vs_federation *fed)
+{
+    if (fed->rotation) {
+        put_text(out, 2, "rotation", "hadamard", ",\n");
+        put_real(out, "k_stddevs", fed->k_stddevs);
+    }
+    if (fed->metrics) vs_buf_text(out, "  \"metrics\": true,\n");
+    if (fed->target_unclipped_quantile != 0) {
+        put_real(out, "target_unclipped_quantile", fed->target_unclipped_quantile);
+        put_real(out, "adaptive_clip_learning_rate", fed->adaptive_clip_learning_rate);
+    }
+}
+
+static void put_privacy(vs_buf *out, const vs_privacy *p)
+{
+    put_text(out, 2, "mechanism", vs_mechanism_name(p->mechanism), ",\n");
+    put_real(out, "noise_multiplier", p->noise_multiplier);
+    put_real(out, "delta", p->delta);
+    put_real(out, "max_epsilon", p->max_epsilon);
+    put_real(out, "beta", p->beta);
+    vs_buf_printf(out, "  \"colluding_clients\": %u,\n", p->colluding_clients);
+    if (p->clients_per_round != 0) {
+        vs_buf_printf(out, "  \"clients_per_round\": %u,\n", p->clients_per_round);
+    }
+    if (p->metrics_noise_multiplier != 0) {
+        put_real(out, "metrics_noise_multiplier", p->metrics_noise_multiplier);
+    }
+}
+
 static void put_numbers(vs_buf *out, const vs_federation *fed)
 {
     const vs_committee *c = &fed->committee;
@@ -73,9 +103,11 @@ static void put_numbers(vs_buf *out, const vs_federation *fed)
                   "  \"quantization_bits\": %u,\n",
                   fed->round_timeout_s, fed->answer_timeout_s, q->bits);
     put_real(out, "clip_norm", q->clip_norm);
-    put_real(out, "clipping_range", q->clipping_range);
+    if (!fed->rotation) put_real(out, "clipping_range", q->clipping_range);
     vs_buf_printf(out, "  \"max_weight\": %llu,\n  \"stochastic_rounding\": %s,\n",
                   (unsigned long long)q->max_weight, q->stochastic_rounding ? "true" : "false");
+    put_pipeline(out, fed);
+    if (fed->privacy.mechanism != VS_MECHANISM_NONE) put_privacy(out, &fed->privacy);
 }
 
 static void put_parties(vs_buf *out, const vs_federation *fed)

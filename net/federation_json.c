@@ -11,7 +11,15 @@
 
 enum { PATH_CHARS = 64, TIMEOUT_MAX_S = 30 * 24 * 3600 };
 
-typedef enum kind { KIND_U32, KIND_U64, KIND_REAL, KIND_BOOL, KIND_NAME } kind;
+typedef enum kind {
+    KIND_U32,
+    KIND_U64,
+    KIND_REAL,
+    KIND_BOOL,
+    KIND_NAME,
+    KIND_ROTATION,  /* a bool: "none" or "hadamard" */
+    KIND_MECHANISM, /* a vs_mechanism */
+} kind;
 
 /* A scalar of the top level. min and max are for whole numbers only. */
 typedef struct field {
@@ -41,9 +49,22 @@ static const field fields[] = {
     {"answer_timeout", KIND_U32, true, AT(answer_timeout_s), 1, TIMEOUT_MAX_S},
     {"quantization_bits", KIND_U32, true, AT(quantiser.bits), 0, UINT32_MAX},
     {"clip_norm", KIND_REAL, true, AT(quantiser.clip_norm), 0, 0},
-    {"clipping_range", KIND_REAL, true, AT(quantiser.clipping_range), 0, 0},
+    {"clipping_range", KIND_REAL, false, AT(quantiser.clipping_range), 0, 0},
     {"max_weight", KIND_U64, true, AT(quantiser.max_weight), 0, INT64_MAX},
     {"stochastic_rounding", KIND_BOOL, false, AT(quantiser.stochastic_rounding), 0, 0},
+    {"rotation", KIND_ROTATION, false, AT(rotation), 0, 0},
+    {"k_stddevs", KIND_REAL, false, AT(k_stddevs), 0, 0},
+    {"metrics", KIND_BOOL, false, AT(metrics), 0, 0},
+    {"target_unclipped_quantile", KIND_REAL, false, AT(target_unclipped_quantile), 0, 0},
+    {"adaptive_clip_learning_rate", KIND_REAL, false, AT(adaptive_clip_learning_rate), 0, 0},
+    {"mechanism", KIND_MECHANISM, false, AT(privacy.mechanism), 0, 0},
+    {"noise_multiplier", KIND_REAL, false, AT(privacy.noise_multiplier), 0, 0},
+    {"delta", KIND_REAL, false, AT(privacy.delta), 0, 0},
+    {"max_epsilon", KIND_REAL, false, AT(privacy.max_epsilon), 0, 0},
+    {"beta", KIND_REAL, false, AT(privacy.beta), 0, 0},
+    {"colluding_clients", KIND_U32, false, AT(privacy.colluding_clients), 0, VS_CLIENTS_MAX},
+    {"clients_per_round", KIND_U32, false, AT(privacy.clients_per_round), 1, VS_CLIENTS_MAX},
+    {"metrics_noise_multiplier", KIND_REAL, false, AT(privacy.metrics_noise_multiplier), 0, 0},
 };
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
@@ -114,6 +135,30 @@ static vs_err read_whole(const vs_fed_text *text, const json_t *value, const cha
     return VS_OK;
 }
 
+/* A word of a choice. */
+static vs_err read_word(const vs_fed_text *text, const json_t *root, const field *f, char *at)
+{
+    char word[32];
+    vs_mechanism mechanism;
+    vs_err err = read_string(text, root, "", f->name, sizeof word - 1, word);
+    if (err != VS_OK) return err;
+    if (f->kind == KIND_MECHANISM) {
+        if (vs_mechanism_parse(&mechanism, word) != VS_OK) {
+            return vs_fed_bad(text, VS_ERR_MALFORMED, f->name,
+                              "%s must be \"none\", \"discrete_gaussian\" or \"skellam\"", f->name);
+        }
+        memcpy(at, &mechanism, sizeof mechanism);
+        return VS_OK;
+    }
+    bool rotation = strcmp(word, "hadamard") == 0;
+    if (!rotation && strcmp(word, "none") != 0) {
+        return vs_fed_bad(text, VS_ERR_MALFORMED, f->name, "%s must be \"none\" or \"hadamard\"",
+                          f->name);
+    }
+    memcpy(at, &rotation, sizeof rotation);
+    return VS_OK;
+}
+
 static vs_err read_field(vs_federation *fed, const field *f, const json_t *root,
                          const vs_fed_text *text)
 {
@@ -149,6 +194,8 @@ static vs_err read_field(vs_federation *fed, const field *f, const json_t *root,
         memcpy(at, &flag, sizeof flag);
         return VS_OK;
     case KIND_NAME: return read_string(text, root, "", f->name, VS_NOTE_NAME_MAX, at);
+    case KIND_ROTATION:
+    case KIND_MECHANISM: return read_word(text, root, f, at);
     }
     return VS_OK;
 }
@@ -343,6 +390,24 @@ static vs_err read_committee(vs_federation *fed, const vs_fed_text *text, const 
     return vs_fed_bad(text, err, path, "%s", rule.text);
 }
 
+/* With rotation the range follows from the round's dimension; and the mean's divisor from the
+ * smallest set, where none is given. */
+static vs_err read_range(vs_federation *fed, const vs_fed_text *text, const json_t *root)
+{
+    const bool given = json_object_get(root, "clipping_range") != NULL;
+    if (!fed->rotation && !given) return missing(text, "", "clipping_range");
+    if (fed->rotation && given) {
+        return vs_fed_bad(text, VS_ERR_LIMIT, "clipping_range",
+                          "clipping_range does not go with rotation hadamard: it is k_stddevs * "
+                          "clip_norm / sqrt(dim) then");
+    }
+    if (fed->rotation) fed->quantiser.clipping_range = fed->quantiser.clip_norm;
+    if (fed->privacy.mechanism != VS_MECHANISM_NONE && fed->privacy.clients_per_round == 0) {
+        fed->privacy.clients_per_round = fed->min_clients;
+    }
+    return VS_OK;
+}
+
 static vs_err read_root(vs_federation *fed, const vs_fed_text *text, json_t *root)
 {
     static const char *const names[] = {"veilsum_federation",
@@ -359,9 +424,13 @@ static vs_err read_root(vs_federation *fed, const vs_fed_text *text, json_t *roo
     fed->max_missing = 0.05;
     fed->min_cover = 0.8;
     fed->quantiser.stochastic_rounding = true;
+    fed->k_stddevs = VS_FED_K_STDDEVS;
+    fed->adaptive_clip_learning_rate = VS_FED_CLIP_RATE;
+    fed->privacy.beta = VS_PRIVACY_BETA;
     for (size_t i = 0; err == VS_OK && i < N_FIELDS; i++) {
         err = read_field(fed, &fields[i], root, text);
     }
+    if (err == VS_OK) err = read_range(fed, text, root);
     if (err == VS_OK) err = read_committee(fed, text, root);
     if (err == VS_OK) err = read_parties(fed, text, root);
     if (err == VS_OK) err = read_shareholders(fed, text, root);

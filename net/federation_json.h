@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "net/federation.h"
 
+#define VS_FED_K_STDDEVS 4.0 /* defaults */
+#define VS_FED_CLIP_RATE 0.2
+
 /* The file that is being read; borrowed. */
 typedef struct vs_fed_text {
     const uint8_t *bytes;

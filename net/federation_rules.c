@@ -18,6 +18,56 @@ static uint32_t ceil_log2(uint32_t v)
     return bits;
 }
 
+/* A message that starts with the member's name. */
+static vs_err bad_rule(const vs_fed_text *text, vs_err err, const vs_diag *rule)
+{
+    char path[PATH_CHARS];
+    (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(rule->text, " "), rule->text);
+    return vs_fed_bad(text, err, path, "%s", rule->text);
+}
+
+static vs_err check_clipping(const vs_federation *fed, vs_diag *rule)
+{
+    const double quantile = fed->target_unclipped_quantile;
+    if (fed->rotation && fed->quantiser.clip_norm == 0) {
+        return vs_fail(rule, VS_ERR_LIMIT,
+                       "clip_norm is 0: rotation hadamard takes its range from it");
+    }
+    if (!(fed->k_stddevs > 0 && fed->k_stddevs <= 1000)) {
+        return vs_fail(rule, VS_ERR_LIMIT, "k_stddevs %g must be above 0 and at most 1000",
+                       fed->k_stddevs);
+    }
+    if (!(quantile >= 0 && quantile < 1)) {
+        return vs_fail(rule, VS_ERR_LIMIT,
+                       "target_unclipped_quantile %g must be above 0 and below 1, or 0 for a fixed "
+                       "clip_norm",
+                       quantile);
+    }
+    if (quantile > 0 && (!fed->metrics || fed->quantiser.clip_norm == 0)) {
+        return vs_fail(rule, VS_ERR_LIMIT,
+                       "target_unclipped_quantile needs metrics and a clip_norm to begin with");
+    }
+    if (!(fed->adaptive_clip_learning_rate > 0 && fed->adaptive_clip_learning_rate <= 10)) {
+        return vs_fail(rule, VS_ERR_LIMIT,
+                       "adaptive_clip_learning_rate %g must be above 0 and at most 10",
+                       fed->adaptive_clip_learning_rate);
+    }
+    return VS_OK;
+}
+
+/* From the update to the grid: what the words of fl/ allow. */
+static vs_err check_pipeline(const vs_federation *fed, const vs_fed_text *text)
+{
+    vs_diag rule = {{0}};
+    vs_err err = check_clipping(fed, &rule);
+    if (err == VS_OK) err = vs_quantiser_check(&fed->quantiser, &rule);
+    if (err == VS_OK) {
+        err = vs_privacy_check(&fed->privacy, &fed->quantiser, fed->min_clients, fed->max_clients,
+                               vs_federation_n_metrics(fed), &rule);
+    }
+    return err == VS_OK ? VS_OK : bad_rule(text, err, &rule);
+}
+
 static vs_err check_numbers(const vs_federation *fed, const vs_fed_text *text)
 {
     if (fed->min_clients > fed->max_clients) {
@@ -33,13 +83,8 @@ static vs_err check_numbers(const vs_federation *fed, const vs_fed_text *text)
         return vs_fed_bad(text, VS_ERR_LIMIT, "min_cover",
                           "min_cover %g must be above 0 and at most 1", fed->min_cover);
     }
-    vs_diag rule;
-    vs_err err = vs_quantiser_check(&fed->quantiser, &rule);
-    if (err != VS_OK) {
-        char path[PATH_CHARS]; /* the message starts with the member's name */
-        (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(rule.text, " "), rule.text);
-        return vs_fed_bad(text, err, path, "%s", rule.text);
-    }
+    vs_err err = check_pipeline(fed, text);
+    if (err != VS_OK) return err;
     uint32_t width = fed->quantiser.bits + ceil_log2(fed->max_clients);
     if (width > VS_ELEMENT_BITS) {
         return vs_fed_bad(text, VS_ERR_LIMIT, "quantization_bits",

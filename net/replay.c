@@ -20,6 +20,7 @@ vs_err vs_replay_new(vs_replay **out, const vs_federation *fed, const vs_blob_so
     rp->blobs = *blobs;
     rp->check_records = check_records;
     vs_merkle_init(&rp->tree);
+    vs_budget_init(&rp->budget, fed);
     *out = rp;
     return VS_OK;
 }
@@ -198,7 +199,21 @@ static vs_err check_open(const vs_replay *rp, entry_in *in, vs_diag *diag)
         if (!rp->keys.revoked[j]) continue;
         err = vs_fail(diag, VS_ERR_PROOF, "open lists shareholder %u, whose key is revoked", j);
     }
-    return err;
+    return err == VS_OK ? vs_budget_check(&rp->budget, rp->fed, &in->round, diag) : err;
+}
+
+vs_err vs_replay_check_open(const vs_replay *rp, const vs_round *round, vs_diag *diag)
+{
+    if (round->id.round != rp->last_round + 1 || !finished(rp)) {
+        return vs_fail(diag, VS_ERR_STATE, "the log here does not end with the round before");
+    }
+    return vs_budget_check(&rp->budget, rp->fed, round, diag);
+}
+
+double vs_replay_epsilon(const vs_replay *rp)
+{
+    if (!finished(rp)) return rp->view.round.open.epsilon; /* checked when it was opened */
+    return vs_budget_epsilon(&rp->budget, rp->fed);
 }
 
 static vs_err check_answer(const vs_replay *rp, const vs_entry_answer *a, vs_diag *diag)
@@ -359,11 +374,13 @@ static vs_err take_entry(vs_replay *rp, const entry_in *in)
     case VS_ENTRY_RESULT:
         v->result = e->u.result;
         v->phase = VS_REPLAY_RESULT;
+        vs_budget_take(&rp->budget, &v->round.privacy, v->result.next_clip_norm, false);
         rp->prev = in->leaf;
         break;
     case VS_ENTRY_ABORT:
         v->abort = e->u.abort;
         v->phase = VS_REPLAY_ABORT;
+        vs_budget_take(&rp->budget, &v->round.privacy, 0, v->abort.closed);
         rp->prev = in->leaf;
         break;
     case VS_ENTRY_EVIDENCE: break;

@@ -88,6 +88,14 @@ uint64_t vs_replay_last_round(const vs_replay *rp); /* 0 if none */
 /* The newest round (round == last_round) or NULL; older rounds keep only what the rules need. */
 const vs_round_view *vs_replay_round(const vs_replay *rp, uint64_t round);
 
+/* `open` of the round after those in the log, before it is in the log: clip_norm, epsilon and
+ * max_epsilon against what the log's rounds have spent. VS_ERR_PROOF names the claim; VS_ERR_STATE:
+ * the log here does not end with the round before. */
+VS_MUST_CHECK vs_err vs_replay_check_open(const vs_replay *rp, const vs_round *round,
+                                          vs_diag *diag);
+/* Epsilon of all rounds that count, an open one included. 0 without differential privacy. */
+double vs_replay_epsilon(const vs_replay *rp);
+
 /* Provisional entries: save before a batch, restore if the checkpoint does not match. */
 VS_MUST_CHECK vs_err vs_replay_clone(vs_replay **out, const vs_replay *rp);
 

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "ledger/entry.h"
+#include "net/budget.h"
 #include "net/replay.h"
 
 /* Entries of one round after its set: at most one answer of each shareholder. */
@@ -21,6 +22,7 @@ struct vs_replay {
     uint64_t last_round;
     vs_keyring keys;
     vs_round_view view; /* of last_round, if that is not 0 */
+    vs_budget budget;   /* of the rounds before it, and of it once it is over */
     /* root[i]: of the first set_index + 1 + i entries, i < n_roots: what an answer may name. */
     uint32_t n_roots;
     vs_h32 root[VS_REPLAY_ROOTS_MAX];

@@ -124,6 +124,17 @@ static vs_err compare(const vs_round_view *v, const vs_result *found, const vs_e
     return VS_OK;
 }
 
+/* The clip_norm of the next round follows from the summed metric. */
+static vs_err check_clip(const vs_replay *rp, const vs_result *found, const vs_entry_result *result,
+                         vs_diag *diag)
+{
+    const double next = vs_budget_next_clip(rp->fed, &rp->view.round, found->metric_sum,
+                                            result->count, found->weight_sum);
+    if (vs_budget_agrees(result->next_clip_norm, next)) return VS_OK;
+    return vs_fail(diag, VS_ERR_PROOF, "result: next_clip_norm is %.12g, the sums give %.12g",
+                   result->next_clip_norm, next);
+}
+
 static vs_err recompute(const vs_replay *rp, const vs_entry_result *result, vs_diag *diag)
 {
     const vs_round_view *v = &rp->view;
@@ -135,6 +146,7 @@ static vs_err recompute(const vs_replay *rp, const vs_entry_result *result, vs_d
                        .id = v->round.id,
                        .n_clients = v->set.count,
                        .weight_digits = v->round.open.weight_digits,
+                       .n_metrics = v->round.open.metrics,
                        .set_leaf_hash = v->set_leaf,
                        .n_answers = v->n_answers};
     vs_result found;
@@ -145,6 +157,7 @@ static vs_err recompute(const vs_replay *rp, const vs_entry_result *result, vs_d
     vs_err err = find_blobs(&s, result, diag);
     if (err == VS_OK) err = vs_result_compute(&found, &in, &source, &sink, diag);
     if (err == VS_OK) err = compare(v, &found, result, diag);
+    if (err == VS_OK) err = check_clip(rp, &found, result, diag);
     vs_hash_final(&s.hash, &blob);
     if (err == VS_OK && !vs_h32_equal(&blob, &result->sum_blob)) {
         err = vs_fail(diag, VS_ERR_PROOF, "result: sum_blob does not name the decoded sums");

@@ -27,6 +27,7 @@ typedef struct job {
     vs_fe *secrets;  /* k rows of block */
     uint64_t *sums;  /* k * S * block */
     uint64_t digits[DIGITS_MAX];
+    uint64_t metrics[VS_METRICS_N];
     vs_hash sum_hash;
 } job;
 
@@ -166,13 +167,18 @@ static vs_err read_block(job *w, uint32_t first, uint32_t n)
     return VS_OK;
 }
 
-/* Take n sums that start at coordinate first: hash, keep the weight's digits, hand on. */
+/* Take n sums that start at coordinate first: hash, keep metrics and the weight's digits, hand on.
+ */
 static vs_err take_sums(job *w, uint64_t first, size_t n)
 {
     uint64_t digits_at = w->in->layout->dim - w->in->weight_digits;
+    uint64_t metrics_at = digits_at - w->in->n_metrics;
     for (size_t i = 0; i < n; i++) {
         vs_hash_u64(&w->sum_hash, w->sums[i]);
-        if (first + i >= digits_at) w->digits[first + i - digits_at] = w->sums[i];
+        if (first + i >= digits_at)
+            w->digits[first + i - digits_at] = w->sums[i];
+        else if (first + i >= metrics_at)
+            w->metrics[first + i - metrics_at] = w->sums[i];
     }
     if (w->sink == NULL || n == 0) return VS_OK;
     return w->sink->sums(w->sink->ctx, first, w->sums, n);
@@ -243,6 +249,7 @@ static vs_err decode(job *w, vs_result *out)
         return VS_OK;
     }
     vs_hash_final(&w->sum_hash, &out->sum_hash);
+    memcpy(out->metric_sum, w->metrics, sizeof out->metric_sum);
     out->verdict = VS_RESULT_OK;
     return VS_OK;
 }
@@ -252,7 +259,8 @@ static void check_arguments(const vs_result_in *in)
     VS_ASSERT(in->committee->n <= VS_SHAREHOLDERS_MAX && in->n_answers <= in->committee->n);
     VS_ASSERT(in->layout->packing == in->committee->k && in->layout->columns > 0);
     VS_ASSERT(in->weight_digits >= 1 && in->weight_digits <= DIGITS_MAX);
-    VS_ASSERT(in->weight_digits < in->layout->dim);
+    VS_ASSERT(in->n_metrics == 0 || in->n_metrics == VS_METRICS_N);
+    VS_ASSERT(in->weight_digits + in->n_metrics < in->layout->dim);
     VS_ASSERT(in->n_clients <=
               in->layout->max_clients); /* else a sum could carry into its neighbour */
     for (uint32_t a = 0; a < in->n_answers; a++) {

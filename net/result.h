@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "fl/metrics.h"
 #include "mpc/commit.h"
 #include "mpc/params.h"
 
@@ -35,6 +36,7 @@ typedef struct vs_result_in {
     vs_round_id id;
     uint32_t n_clients; /* |U| */
     uint32_t weight_digits;
+    uint32_t n_metrics; /* coordinates before the weight digits, 0 or VS_METRICS_N */
     vs_h32 set_leaf_hash;
     uint32_t n_answers;                      /* m logged answers, ascending j */
     uint32_t index[VS_SHAREHOLDERS_MAX];     /* j */
@@ -57,6 +59,7 @@ typedef struct vs_result {
     uint32_t n_wrong;
     vs_h32 sum_hash; /* the result hash over all L sums */
     uint64_t weight_sum;
+    uint64_t metric_sum[VS_METRICS_N];
 } vs_result;
 
 /* VS_OK whenever a verdict was reached. An answer whose bytes do not hash to its logged answer hash

@@ -1,11 +1,129 @@
 #include "net/round.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
+#include "fl/rotate.h"
 #include "ledger/dsse.h"
 #include "net/keys.h"
 #include "net/submission.h"
+
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF /* gcc: off in ISO mode */
+#endif
+
+/* --- numbers of a round --------------------------------------------------------------------------
+ */
+
+uint64_t vs_round_coordinates(const vs_federation *fed, uint32_t dim)
+{
+    return (uint64_t)dim + vs_federation_n_metrics(fed) +
+           vs_weight_digits(fed->quantiser.max_weight, fed->quantiser.bits);
+}
+
+/* The quantiser of a round, and its noise. Correctly rounded operations only: equal everywhere. */
+vs_err vs_round_derive(vs_quantiser *q, vs_privacy_round *p, const vs_federation *fed, uint32_t dim,
+                       double clip_norm, vs_diag *diag)
+{
+    *q = fed->quantiser;
+    q->clip_norm = clip_norm;
+    if (fed->rotation) q->clipping_range = fed->k_stddevs * clip_norm / sqrt((double)dim);
+    vs_err err = vs_quantiser_check(q, diag);
+    if (err == VS_OK) {
+        err = vs_privacy_round_make(p, &fed->privacy, q, fed->min_clients, fed->max_clients, dim,
+                                    vs_federation_n_metrics(fed), diag);
+    }
+    if (err == VS_OK && p->variance != 0) q->signal_levels = p->signal_levels;
+    return err;
+}
+
+vs_err vs_round_fill_open(vs_entry_open *o, const vs_federation *fed, vs_diag *diag)
+{
+    vs_quantiser q;
+    vs_privacy_round p;
+    VS_ASSERT(o != NULL && fed != NULL && o->dim >= 1);
+    vs_err err = vs_round_derive(&q, &p, fed, o->dim, o->clip_norm, diag);
+    if (err != VS_OK) return err;
+    o->weight_digits = vs_weight_digits(q.max_weight, q.bits);
+    o->quantization_bits = q.bits;
+    o->max_clients = fed->max_clients;
+    o->min_clients = fed->min_clients;
+    o->clipping_range = q.clipping_range;
+    o->max_weight = q.max_weight;
+    o->stochastic_rounding = q.stochastic_rounding;
+    o->rotation = fed->rotation;
+    o->metrics = vs_federation_n_metrics(fed);
+    o->signal_levels = q.signal_levels;
+    o->noise_variance = p.variance;
+    return VS_OK;
+}
+
+/* --- checking `open` -----------------------------------------------------------------------------
+ */
+
+static vs_err check_clip(const vs_federation *fed, double clip_norm, vs_diag *diag)
+{
+    const double ours = fed->quantiser.clip_norm;
+    if (fed->target_unclipped_quantile == 0 && clip_norm != ours) {
+        return vs_fail(diag, VS_ERR_PROOF, "clip_norm is %g, the federation says %g", clip_norm,
+                       ours);
+    }
+    if (!(clip_norm >= ours / VS_CLIP_SPAN && clip_norm <= ours * VS_CLIP_SPAN)) {
+        return vs_fail(diag, VS_ERR_PROOF,
+                       "clip_norm is %g: adaptive clipping stays within a factor of %g of the "
+                       "federation's %g",
+                       clip_norm, VS_CLIP_SPAN, ours);
+    }
+    return VS_OK;
+}
+
+/* The members that follow from the federation, dim and clip_norm, and nothing else. */
+static vs_err check_pipeline(const vs_entry_open *open, const vs_entry_open *want, vs_diag *diag)
+{
+    if (open->rotation != want->rotation) {
+        return vs_fail(diag, VS_ERR_PROOF, "rotation is %s, the federation says %s",
+                       open->rotation ? "true" : "false", want->rotation ? "true" : "false");
+    }
+    if (open->metrics != want->metrics) {
+        return vs_fail(diag, VS_ERR_PROOF, "metrics is %u, the federation says %u", open->metrics,
+                       want->metrics);
+    }
+    if (open->signal_levels != want->signal_levels) {
+        return vs_fail(diag, VS_ERR_PROOF,
+                       "signal_levels is %" PRIu64 ", the federation's noise gives %" PRIu64,
+                       open->signal_levels, want->signal_levels);
+    }
+    if (open->noise_variance != want->noise_variance) {
+        return vs_fail(diag, VS_ERR_PROOF,
+                       "noise_variance is %" PRIu64 ", the federation's noise gives %" PRIu64,
+                       open->noise_variance, want->noise_variance);
+    }
+    return VS_OK;
+}
+
+/* What everybody sees without the log; net/budget.h has the rest. */
+static vs_err check_epsilon(const vs_federation *fed, const vs_round *round, vs_diag *diag)
+{
+    const vs_privacy *p = &fed->privacy;
+    const double claim = round->open.epsilon;
+    vs_rdp curve = {{0}};
+    if (p->mechanism == VS_MECHANISM_NONE) {
+        if (claim == 0) return VS_OK;
+        return vs_fail(diag, VS_ERR_PROOF, "epsilon is %g, the federation has no mechanism", claim);
+    }
+    vs_privacy_add(&curve, &round->privacy);
+    const double alone = vs_rdp_epsilon(&curve, p->delta, NULL);
+    if (!(claim >= alone * (1 - 1e-9))) {
+        return vs_fail(diag, VS_ERR_PROOF, "epsilon is %g, this round alone spends %g", claim,
+                       alone);
+    }
+    if (claim > p->max_epsilon) {
+        return vs_fail(diag, VS_ERR_PROOF, "epsilon is %g, above the federation's max_epsilon %g",
+                       claim, p->max_epsilon);
+    }
+    return VS_OK;
+}
 
 /* The aggregator chooses dim, model and times; everything else is the federation's word. */
 static vs_err check_quantiser(const vs_federation *fed, const vs_entry_open *open, vs_diag *diag)
@@ -15,13 +133,13 @@ static vs_err check_quantiser(const vs_federation *fed, const vs_entry_open *ope
         return vs_fail(diag, VS_ERR_PROOF, "quantization_bits is %u, the federation says %u",
                        open->quantization_bits, q->bits);
     }
-    if (open->clip_norm != q->clip_norm) {
-        return vs_fail(diag, VS_ERR_PROOF, "clip_norm is %g, the federation says %g",
-                       open->clip_norm, q->clip_norm);
-    }
-    if (open->clipping_range != q->clipping_range) {
+    vs_entry_open want = {.dim = open->dim, .clip_norm = open->clip_norm};
+    vs_err err = check_clip(fed, open->clip_norm, diag);
+    if (err == VS_OK) err = vs_round_fill_open(&want, fed, diag);
+    if (err != VS_OK) return VS_ERR_PROOF;
+    if (open->clipping_range != want.clipping_range) {
         return vs_fail(diag, VS_ERR_PROOF, "clipping_range is %g, the federation says %g",
-                       open->clipping_range, q->clipping_range);
+                       open->clipping_range, want.clipping_range);
     }
     if (open->max_weight != q->max_weight) {
         return vs_fail(diag, VS_ERR_PROOF,
@@ -39,7 +157,7 @@ static vs_err check_quantiser(const vs_federation *fed, const vs_entry_open *ope
                        "weight_digits is %u, max_weight and quantization_bits give %u",
                        open->weight_digits, digits);
     }
-    return VS_OK;
+    return check_pipeline(open, &want, diag);
 }
 
 static vs_err check_clients(const vs_federation *fed, const vs_entry_open *open, vs_diag *diag)
@@ -121,18 +239,35 @@ static vs_err check_open(vs_round *round, const vs_federation *fed, const vs_ent
     if (entry->round == 0) return vs_fail(diag, VS_ERR_MALFORMED, "round is 0, rounds start at 1");
     round->id = (vs_round_id){.federation_id = fed->id, .round = entry->round};
     round->open = *open;
-    round->quantiser = fed->quantiser;
+    round->divisor =
+        fed->privacy.mechanism == VS_MECHANISM_NONE ? 0 : fed->privacy.clients_per_round;
 
     vs_err err = check_clients(fed, open, diag);
     if (err == VS_OK) err = check_quantiser(fed, open, diag);
+    if (err == VS_OK) {
+        err = vs_round_derive(&round->quantiser, &round->privacy, fed, open->dim, open->clip_norm,
+                              diag);
+    }
+    if (err == VS_OK) err = check_epsilon(fed, round, diag);
     if (err == VS_OK) err = check_times(fed, open, diag);
     if (err == VS_OK) {
         err = vs_layout_make(&round->layout, open->quantization_bits, open->max_clients,
-                             fed->committee.k, (uint64_t)open->dim + open->weight_digits, diag);
+                             fed->committee.k, vs_round_coordinates(fed, open->dim), diag);
         if (err != VS_OK) err = VS_ERR_MALFORMED; /* keeps the message */
     }
     if (err == VS_OK) err = check_round_keys(fed, &round->id, open, diag);
     return err;
+}
+
+/* Public, and not known before the round is open. */
+static void make_rotation_seed(vs_round *round)
+{
+    vs_hash h;
+    vs_hash_start(&h, "veilsum/v1 rotation");
+    vs_hash_h32(&h, &round->id.federation_id);
+    vs_hash_u64(&h, round->id.round);
+    vs_hash_h32(&h, &round->params_hash);
+    vs_hash_final(&h, &round->rotation_seed);
 }
 
 vs_err vs_round_from_open(vs_round *out, const vs_federation *fed, const uint8_t *envelope,
@@ -160,12 +295,29 @@ vs_err vs_round_from_open(vs_round *out, const vs_federation *fed, const uint8_t
     err = check_open(&round, fed, &entry, diag);
     if (err != VS_OK) goto cleanup;
     vs_sha256(&round.params_hash, dsse.payload.p, dsse.payload.len);
+    make_rotation_seed(&round);
     *out = round;
 
 cleanup:
     if (err != VS_OK) vs_diag_prefix(diag, "open");
     vs_dsse_free(&dsse);
     return err;
+}
+
+void vs_round_decode(double *mean, const vs_round *round, const uint64_t *sums, uint32_t n_clients,
+                     uint64_t weight_sum)
+{
+    const uint32_t dim = round->open.dim;
+    const uint64_t divisor = round->divisor != 0 ? round->divisor : weight_sum;
+    vs_dequantise(mean, &round->quantiser, sums, dim, n_clients, divisor);
+    if (round->open.rotation) vs_rotate_inverse_all(mean, round->rotation_seed.b, dim);
+}
+
+void vs_round_metrics(vs_metrics *mean, const vs_round *round, const uint64_t *metric_sums,
+                      uint32_t n_clients, uint64_t weight_sum)
+{
+    VS_ASSERT(round->open.metrics == VS_METRICS_N);
+    vs_metrics_decode(mean, metric_sums, &round->quantiser, &round->privacy, n_clients, weight_sum);
 }
 
 int vs_round_position(const vs_round *round, uint32_t j)

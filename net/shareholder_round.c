@@ -355,6 +355,18 @@ static bool is_final(const vs_shareholder *sh, uint64_t round)
     return view != NULL && (view->phase == VS_REPLAY_RESULT || view->phase == VS_REPLAY_ABORT);
 }
 
+/* What the rounds of the log have spent, with this one. A round that the log has already was
+ * checked there. The log may be behind where nothing is counted. */
+static vs_err check_budget(const vs_shareholder *sh, const sh_round *r, vs_diag *why)
+{
+    const vs_federation *fed = sh->fed;
+    if (vs_replay_round(sh->ahead, r->round.id.round) != NULL) return VS_OK;
+    if (fed->privacy.mechanism == VS_MECHANISM_NONE && fed->target_unclipped_quantile == 0) {
+        return VS_OK;
+    }
+    return vs_replay_check_open(sh->ahead, &r->round, why);
+}
+
 vs_err vs_sh_on_open(vs_shareholder *sh, const vs_request *req, vs_buf *reply, vs_diag *diag)
 {
     uint64_t round = req->head.op.open.round;
@@ -362,6 +374,7 @@ vs_err vs_sh_on_open(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
     sh_round *r = NULL;
     vs_diag why = {{0}};
     bool ours = false;
+    vs_err budget;
     if (round <= sh->newest) return known_open(sh, round, req, reply, diag);
     vs_err err = round_new(sh, &r, req->body, req->body_len, &why);
     if (err != VS_OK) {
@@ -384,6 +397,10 @@ vs_err vs_sh_on_open(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
         err =
             vs_reply_error(reply, vsw_Code_CANNOT, 0,
                            "the round key of shareholder %u in open is not the one we hold", sh->j);
+    } else if (err == VS_OK && (budget = check_budget(sh, r, &why)) != VS_OK) {
+        /* STATE: it sends what our log lacks, then asks again. */
+        err = vs_reply_error(reply, budget == VS_ERR_STATE ? vsw_Code_STATE : vsw_Code_REFUSED,
+                             vs_replay_size(sh->ahead), "%s", why.text);
     } else if (err == VS_OK && !times_are_sane(sh, &r->round.open)) {
         err = vs_reply_error(reply, vsw_Code_REFUSED, sh->now_s,
                              "opened_at, deadline or hard_expiry are more than %u s off our clock",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ledger/dsse.h"
+#include "net/budget.h"
 #include "net/seal.h"
 #include "net/submission.h"
 #include "tests/support.h"
@@ -21,14 +22,11 @@ vs_test_open *vs_test_open_new(const vs_test_fed *tf, uint64_t round, uint32_t d
     t->entry.round = round;
     vs_entry_open *o = &t->entry.u.open;
     o->dim = dim;
-    o->weight_digits = vs_weight_digits(fed->quantiser.max_weight, fed->quantiser.bits);
-    o->quantization_bits = fed->quantiser.bits;
-    o->max_clients = fed->max_clients;
-    o->min_clients = fed->min_clients;
-    o->clip_norm = fed->quantiser.clip_norm;
-    o->clipping_range = fed->quantiser.clipping_range;
-    o->max_weight = fed->quantiser.max_weight;
-    o->stochastic_rounding = fed->quantiser.stochastic_rounding;
+    vs_budget budget;
+    vs_diag diag = {{0}};
+    vs_budget_init(&budget, fed);
+    VS_ASSERT(vs_budget_next(&budget, fed, o, &diag) == VS_OK);
+    VS_ASSERT(vs_round_fill_open(o, fed, &diag) == VS_OK);
     o->opened_at = opened_at_s;
     o->deadline = opened_at_s + 30;
     o->hard_expiry = opened_at_s + 60;

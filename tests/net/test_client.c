@@ -434,19 +434,19 @@ Test(client, update_hash_depends_on_every_byte)
     uint8_t salt[32] = {1};
     double update[3] = {0.5, -0.25, 0.0};
     vs_h32 base, other;
-    vs_client_update_hash(&base, salt, update, 3, 5);
+    vs_client_update_hash(&base, salt, update, 3, 5, NULL);
     uint8_t *bytes = (uint8_t *)update;
     for (size_t i = 0; i < sizeof update; i++) {
         bytes[i] ^= 1;
-        vs_client_update_hash(&other, salt, update, 3, 5);
+        vs_client_update_hash(&other, salt, update, 3, 5, NULL);
         cr_expect(!vs_h32_equal(&base, &other));
         bytes[i] ^= 1;
     }
-    vs_client_update_hash(&other, salt, update, 2, 5);
+    vs_client_update_hash(&other, salt, update, 2, 5, NULL);
     cr_expect(!vs_h32_equal(&base, &other));
-    vs_client_update_hash(&other, salt, update, 3, 6);
+    vs_client_update_hash(&other, salt, update, 3, 6, NULL);
     cr_expect(!vs_h32_equal(&base, &other));
     salt[31] ^= 1;
-    vs_client_update_hash(&other, salt, update, 3, 5);
+    vs_client_update_hash(&other, salt, update, 3, 5, NULL);
     cr_expect(!vs_h32_equal(&base, &other));
 }
