@@ -331,3 +331,42 @@ Test(entry, reals_read_back_exactly)
         if (i > 50) i += 20; /* an open entry is long */
     }
 }
+
+/* Members of features that are off are not there; on, they come back; a 0 of them is refused. */
+Test(entry, members_of_features_are_left_out_where_they_are_off)
+{
+    static const char *const names[] = {"rotation", "metrics", "signal_levels", "noise_variance",
+                                        "epsilon"};
+    vs_entry e = sample_entry(VS_ENTRY_OPEN);
+    vs_entry *back = malloc(sizeof *back);
+    json_t *plain = sample_object(VS_ENTRY_OPEN);
+    for (size_t i = 0; i < 5; i++) {
+        json_t *bent = json_copy(plain);
+        cr_expect_null(json_object_get(plain, names[i]));
+        json_object_set_new(bent, names[i],
+                            i == 0   ? json_false()
+                            : i == 4 ? json_real(0.0)
+                                     : json_integer(0));
+        expect_refused_json(VS_ENTRY_OPEN, bent, names[i]);
+        json_decref(bent);
+    }
+    e.u.open.rotation = true;
+    e.u.open.metrics = 3;
+    e.u.open.signal_levels = 1000;
+    e.u.open.noise_variance = 77;
+    e.u.open.epsilon = 0.1;
+    vs_buf b = encode(&e);
+    cr_assert_eq(vs_entry_decode(back, "open", b.p, b.len, NULL), VS_OK);
+    cr_expect_eq(memcmp(back, &e, sizeof e), 0);
+    json_t *full = json_loadb((const char *)b.p, b.len, 0, NULL);
+    json_object_set_new(full, "surplus", json_integer(1)); /* as many members as the table has */
+    json_object_del(full, "rotation");
+    expect_refused_json(VS_ENTRY_OPEN, full, "surplus");
+    json_object_del(full, "surplus");
+    json_object_del(full, "signal_levels");
+    expect_refused_json(VS_ENTRY_OPEN, full, "signal_levels");
+    json_decref(full);
+    json_decref(plain);
+    vs_buf_free(&b);
+    free(back);
+}

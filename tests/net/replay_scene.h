@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ledger/dsse.h"
+#include "net/budget.h"
 #include "net/replay.h"
 #include "net/result.h"
 #include "tests/net/support_open.h"
@@ -68,9 +69,10 @@ static inline void put_blob(scene *s, const void *data, size_t len)
     vs_sha256(&s->blob_name[s->n_blobs++], data, len);
 }
 
-static inline scene *scene_new(bool check_records)
+static inline scene *scene_new_adjusted(bool check_records, void (*adjust)(vs_federation *draft))
 {
-    const vs_test_fed_config config = {.n_clients = CLIENTS, .max_clients = 4, .seed = 5};
+    const vs_test_fed_config config = {
+        .n_clients = CLIENTS, .max_clients = 4, .seed = 5, .adjust = adjust};
     scene *s = calloc(1, sizeof *s);
     s->tf = vs_test_federation_new(&config);
     s->open = vs_test_open_new(s->tf, 1, DIM, NOW, 7);
@@ -79,6 +81,11 @@ static inline scene *scene_new(bool check_records)
     cr_assert_eq(vs_replay_new(&s->rp, s->tf->fed, &source, check_records), VS_OK);
     put_blob(s, "", 0);
     return s;
+}
+
+static inline scene *scene_new(bool check_records)
+{
+    return scene_new_adjusted(check_records, NULL);
 }
 
 static inline void scene_free(scene *s)
@@ -231,6 +238,7 @@ static inline vs_entry result_entry(scene *s)
                        .id = s->round.id,
                        .n_clients = CLIENTS,
                        .weight_digits = s->round.open.weight_digits,
+                       .n_metrics = s->round.open.metrics,
                        .set_leaf_hash = s->set_leaf,
                        .n_answers = v->n_answers};
     memcpy(in.index, v->answer_index, sizeof in.index);
@@ -246,6 +254,8 @@ static inline vs_entry result_entry(scene *s)
     out->model_hash = s->round.open.model_hash;
     out->margin = found.margin;
     out->certain = found.certain;
+    out->next_clip_norm =
+        vs_budget_next_clip(s->tf->fed, &s->round, found.metric_sum, CLIENTS, found.weight_sum);
     for (uint32_t a = 0; a < v->n_answers; a++) {
         out->answers[out->n_answers].index = v->answer_index[a];
         const vs_buf *sum = &s->sum[v->answer_index[a]];

@@ -49,10 +49,11 @@ static inline void restart(world *w)
     start(w);
 }
 
-static inline world *world_new(uint32_t j, uint32_t n_clients, uint32_t max_clients)
+static inline world *world_new_adjusted(uint32_t j, uint32_t n_clients, uint32_t max_clients,
+                                        void (*adjust)(vs_federation *draft))
 {
     const vs_test_fed_config config = {
-        .n_clients = n_clients, .max_clients = max_clients, .seed = 11};
+        .n_clients = n_clients, .max_clients = max_clients, .seed = 11, .adjust = adjust};
     world *w = calloc(1, sizeof *w);
     w->tf = vs_test_federation_new(&config);
     w->rng.seed = 3;
@@ -62,6 +63,11 @@ static inline world *world_new(uint32_t j, uint32_t n_clients, uint32_t max_clie
     cr_assert_eq(vs_store_mem_open(&w->store), VS_OK);
     start(w);
     return w;
+}
+
+static inline world *world_new(uint32_t j, uint32_t n_clients, uint32_t max_clients)
+{
+    return world_new_adjusted(j, n_clients, max_clients, NULL);
 }
 
 static inline void world_free(world *w)

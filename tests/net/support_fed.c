@@ -56,6 +56,7 @@ static void fill_numbers(vs_federation *fed, const vs_test_fed_config *config)
                                         .max_weight = 1000,
                                         .stochastic_rounding = true};
     }
+    if (config->adjust != NULL) config->adjust(fed);
 }
 
 static void fill_party(vs_fed_party *party, const vs_keys *keys, const vs_test_fed_config *config,

@@ -28,6 +28,7 @@ typedef struct vs_test_fed_config {
      * [inproc://veilsum-test-<seed>-<i>]. */
     uint32_t tcp_port_base;
     uint64_t seed;
+    void (*adjust)(vs_federation *draft); /* last changes to the numbers; NULL: none */
 } vs_test_fed_config;
 
 typedef struct vs_test_fed {

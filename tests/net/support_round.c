@@ -178,7 +178,8 @@ vs_test_sub *vs_test_sub_new(const vs_test_fed *tf, const vs_round *round, uint3
     uint8_t bytes[32];
     vs_encoder *enc = NULL;
     vs_test_bytes(bytes, sizeof bytes, seed);
-    must(vs_encoder_new(&enc, tf->fed, round, bytes, update, round->open.dim, 3, NULL));
+    const uint64_t weight = tf->fed->quantiser.max_weight < 3 ? 1 : 3;
+    must(vs_encoder_new(&enc, tf->fed, round, bytes, update, round->open.dim, weight, NULL));
     make_rows(sub, round, enc);
     make_messages(sub, round, enc, cheat);
     vs_encoder_free(enc);

@@ -162,7 +162,13 @@ static void client_make(vs_sim *sim, uint32_t i)
         uint64_t word = vs_test_u64(sim->config.seed + 77 * (i + 1), d);
         c->update[d] = (double)(word >> 11) * 0x1p-52 - 1.0;
     }
-    c->input = (vs_client_input){.update = c->update, .dim = sim->config.dim, .weight = 1 + i};
+    c->input = (vs_client_input){.update = c->update,
+                                 .dim = sim->config.dim,
+                                 .weight = 1 + i,
+                                 .has_metrics = true,
+                                 .loss = 0.5 + 0.25 * i,
+                                 .accuracy = 0.0625 * i};
+    if (sim->parties->fed->quantiser.max_weight == 1) c->input.weight = 1;
     memcpy(c->input.enrolment, sim->parties->enrolment[i], 64);
     c->input.reveal = reveal;
     c->input.reveal_ctx = c;
@@ -185,7 +191,8 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
                                                                 .min_clients = config->min_clients,
                                                                 .n_clients = config->n_clients,
                                                                 .demo = true,
-                                                                .seed = config->seed});
+                                                                .seed = config->seed,
+                                                                .adjust = config->adjust});
     open_store(sim, &sim->aggregator_store, VS_PEER_AGGREGATOR);
     sim->aggregator_rng.seed = config->seed + 1;
     bring_up(sim, VS_PEER_AGGREGATOR);

@@ -9,6 +9,7 @@
 #include "mpc/proof.h"
 #include "mpc/sharing.h"
 #include "net/encoder.h"
+#include "net/encoder_stage.h"
 #include "tests/support.h"
 
 typedef struct setup {
@@ -325,5 +326,142 @@ Test(encoder, refuses_bad_updates_and_weights)
                  VS_ERR_MALFORMED);
     cr_expect_not_null(strstr(diag.text, "coordinate 40"));
     cr_expect_null(enc);
+    setup_free(&s);
+}
+
+/* --- rotation and noise --------------------------------------------------------------------------
+ */
+
+static setup private_setup(vs_mechanism m, bool rotation, uint32_t dim)
+{
+    setup s = setup_of(5, 1, 2, dim, true);
+    vs_diag diag = {{0}};
+    s.fed->min_clients = 20;
+    s.fed->max_clients = 100;
+    s.fed->rotation = rotation;
+    s.fed->k_stddevs = 4;
+    s.fed->metrics = true;
+    s.fed->quantiser.bits = 18;
+    s.fed->quantiser.clip_norm = 3;
+    s.fed->quantiser.max_weight = 1;
+    s.fed->privacy = (vs_privacy){.mechanism = m,
+                                  .noise_multiplier = 1,
+                                  .delta = 1e-6,
+                                  .max_epsilon = 8,
+                                  .beta = VS_PRIVACY_BETA,
+                                  .clients_per_round = 20,
+                                  .metrics_noise_multiplier = 5};
+    s.round.open.clip_norm = 3;
+    cr_assert_eq(vs_round_fill_open(&s.round.open, s.fed, &diag), VS_OK, "%s", diag.text);
+    cr_assert_eq(vs_round_derive(&s.round.quantiser, &s.round.privacy, s.fed, dim, 3, &diag), VS_OK,
+                 "%s", diag.text);
+    cr_assert_eq(
+        vs_layout_make(&s.round.layout, 18, 100, 2, vs_round_coordinates(s.fed, dim), NULL), VS_OK);
+    vs_test_bytes(s.round.rotation_seed.b, 32, 6);
+    return s;
+}
+
+static uint32_t *coordinates(vs_encoder *enc, uint32_t n)
+{
+    uint32_t *c = calloc(n, sizeof *c);
+    cr_assert_eq(vs_encoder_coordinates(enc, c), VS_OK);
+    return c;
+}
+
+/* One client alone: centred integers times the grid, rotated back, are the clipped update plus
+ * noise of the promised deviation; the same seed gives the same integers in any order. */
+static void expect_noisy(vs_mechanism m, bool rotation)
+{
+    enum { N = 20000 };
+    setup s = private_setup(m, rotation, N);
+    vs_encoder *enc = encoder_of(&s, 1), *again = encoder_of(&s, 1);
+    const uint32_t all = s.round.layout.dim;
+    cr_assert_eq(vs_encoder_set_metrics(enc, 1.5, 0.75), VS_OK);
+    cr_assert_eq(vs_encoder_set_metrics(again, 1.5, 0.75), VS_OK);
+    for (uint32_t b = vs_encoder_blocks(again); b-- > 0;) {
+        cr_assert_eq(vs_encoder_block(again, b), VS_OK);
+    }
+    uint32_t *c = coordinates(enc, all), *d = coordinates(again, all);
+    cr_expect_arr_eq(c, d, all * sizeof *c);
+    uint64_t *sums = calloc(all, sizeof *sums);
+    double *mean = calloc(N, sizeof *mean), norm = 0, squares = 0;
+    for (uint32_t i = 0; i < all; i++) {
+        sums[i] = c[i];
+        cr_assert_lt(c[i], 1u << 18);
+    }
+    for (uint32_t i = 0; i < N; i++) norm += s.update[i] * s.update[i];
+    s.round.divisor = 1;
+    vs_round_decode(mean, &s.round, sums, 1, 1);
+    for (uint32_t i = 0; i < N; i++) {
+        double noise = (mean[i] - s.update[i] * 3 / sqrt(norm)) / s.round.privacy.stddev;
+        squares += noise * noise;
+    }
+    cr_expect_float_eq(squares / N, 1, 0.05, "variance %g", squares / N);
+    cr_expect_float_eq(s.round.privacy.stddev, 3 / sqrt(20), 1e-3);
+    cr_expect_eq(c[all - 1], 1, "the weight");
+    vs_encoder_free(enc);
+    vs_encoder_free(again);
+    free(c), free(d), free(sums), free(mean);
+    setup_free(&s);
+}
+
+Test(encoder, gaussian_noise_with_rotation)
+{
+    expect_noisy(VS_MECHANISM_DISCRETE_GAUSSIAN, true);
+}
+
+Test(encoder, skellam_noise_with_rotation)
+{
+    expect_noisy(VS_MECHANISM_SKELLAM, true);
+}
+
+Test(encoder, noise_without_rotation)
+{
+    expect_noisy(VS_MECHANISM_DISCRETE_GAUSSIAN, false);
+}
+
+/* The integers before the noise are within the sensitivity that the accountant uses, for 200 seeds;
+ * without the condition (beta near 1, so the bound is what is likely) some first attempts are not.
+ */
+Test(encoder, conditional_rounding_keeps_the_norm_within_the_sensitivity)
+{
+    enum { N = 400 };
+    setup s = private_setup(VS_MECHANISM_DISCRETE_GAUSSIAN, false, N);
+    s.fed->privacy.beta = 0.999;
+    s.fed->quantiser.bits = 8; /* coarse: rounding matters */
+    s.fed->privacy.noise_multiplier = 0.05;
+    s.fed->metrics = false;
+    s.fed->privacy.metrics_noise_multiplier = 0;
+    s.round.open.clip_norm = 3;
+    cr_assert_eq(vs_round_fill_open(&s.round.open, s.fed, NULL), VS_OK);
+    cr_assert_eq(vs_round_derive(&s.round.quantiser, &s.round.privacy, s.fed, N, 3, NULL), VS_OK);
+    uint32_t beyond = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        vs_quantise_scale scale;
+        vs_stage *stage;
+        vs_prg *first;
+        uint64_t words[N];
+        uint32_t c[N];
+        double norm[2] = {0, 0};
+        size_t n;
+        vs_test_bytes(s.seed, 32, seed);
+        cr_assert_eq(vs_quantise_scan(&scale, &s.round.quantiser, s.update, N, 1, NULL), VS_OK);
+        cr_assert_eq(vs_stage_new(&stage, &s.round, s.seed, s.update, &scale, NULL), VS_OK);
+        cr_assert_eq(vs_encoder_prg(&first, s.seed, "rounding", 0), VS_OK);
+        for (int k = 0; k < 2; k++) {
+            vs_prg_words(k == 0 ? vs_stage_rounding(stage) : first, words, 0, N);
+            (void)vs_quantise(c, &s.round.quantiser, &scale, vs_stage_read(stage, 0, N, &n), words,
+                              N);
+            for (uint32_t i = 0; i < N; i++) {
+                double v = (double)c[i] - (double)(s.round.privacy.signal_levels / 2);
+                norm[k] += v * v;
+            }
+        }
+        cr_expect_leq(sqrt(norm[0]), s.round.privacy.sensitivity);
+        beyond += sqrt(norm[1]) > s.round.privacy.sensitivity;
+        vs_prg_free(first);
+        vs_stage_free(stage);
+    }
+    cr_expect(beyond > 0 && beyond < 200, "%u first attempts were beyond", beyond);
     setup_free(&s);
 }

@@ -409,6 +409,82 @@ Test(federation, test_federation_is_reproducible_and_its_clients_are_enrolled)
     vs_test_federation_free(b);
 }
 
+static void adjust_all(vs_federation *f)
+{
+    f->rotation = true;
+    f->k_stddevs = 3.5;
+    f->metrics = true;
+    f->target_unclipped_quantile = 0.6;
+    f->adaptive_clip_learning_rate = 0.3;
+    f->min_clients = 5;
+    f->quantiser.max_weight = 1;
+    f->privacy = (vs_privacy){.mechanism = VS_MECHANISM_SKELLAM,
+                              .noise_multiplier = 1.25,
+                              .delta = 1e-6,
+                              .max_epsilon = 4,
+                              .beta = 0.5,
+                              .colluding_clients = 2,
+                              .clients_per_round = 7,
+                              .metrics_noise_multiplier = 6};
+}
+
+Test(federation, pipeline_and_privacy_survive_the_text)
+{
+    const vs_test_fed_config config = {.adjust = adjust_all};
+    vs_test_fed *tf = vs_test_federation_new(&config);
+    const vs_federation *f = tf->fed;
+    const vs_privacy *p = &f->privacy;
+    cr_expect(f->rotation && f->metrics && f->k_stddevs == 3.5);
+    cr_expect(f->target_unclipped_quantile == 0.6 && f->adaptive_clip_learning_rate == 0.3);
+    cr_expect(p->mechanism == VS_MECHANISM_SKELLAM && p->noise_multiplier == 1.25);
+    cr_expect(p->delta == 1e-6 && p->max_epsilon == 4 && p->beta == 0.5);
+    cr_expect(p->colluding_clients == 2 && p->clients_per_round == 7);
+    cr_expect(p->metrics_noise_multiplier == 6);
+    vs_buf text = {0};
+    vs_buf_bytes(&text, f->file.p, f->file.len);
+    vs_buf_u8(&text, '\0');
+    cr_expect_null(strstr((const char *)text.p, "clipping_range"));
+    vs_buf_free(&text);
+    vs_test_federation_free(tf);
+}
+
+Test(federation, every_broken_rule_of_pipeline_and_privacy_names_its_line)
+{
+    const vs_test_fed_config config = {.adjust = adjust_all};
+    vs_test_fed *tf = vs_test_federation_new(&config);
+    const edit edits[] = {
+        {1, "\"hadamard\"", "\"fourier\"", "line 20: rotation must be \"none\" or \"hadamard\""},
+        {1, "\"skellam\"", "\"laplace\"",
+         "line 25: mechanism must be \"none\", \"discrete_gaussian\" or \"skellam\""},
+    };
+    EXPECT_ALL(tf, edits, VS_ERR_MALFORMED);
+    const edit limits[] = {
+        {1, "\"hadamard\"", "\"hadamard\",\n  \"clipping_range\": 1",
+         "line 21: clipping_range does not go with rotation hadamard: it is k_stddevs * clip_norm "
+         "/ sqrt(dim) then"},
+        {1, "\"k_stddevs\": 3.5", "\"k_stddevs\": 0",
+         "line 21: k_stddevs 0 must be above 0 and at most 1000"},
+        {1, "  \"metrics\": true,\n", "",
+         "line 22: target_unclipped_quantile needs metrics and a clip_norm to begin with"},
+        {1, "\"target_unclipped_quantile\": 0.6", "\"target_unclipped_quantile\": 1",
+         "line 23: target_unclipped_quantile 1 must be above 0 and below 1, or 0 for a fixed "
+         "clip_norm"},
+        {1, "\"adaptive_clip_learning_rate\": 0.3", "\"adaptive_clip_learning_rate\": 0",
+         "line 24: adaptive_clip_learning_rate 0 must be above 0 and at most 10"},
+        {1, "\"skellam\"", "\"none\"",
+         "line 32: metrics_noise_multiplier is given, but there is no mechanism (discrete_gaussian "
+         "or skellam)"},
+        {1, "\"delta\": 1e-06", "\"delta\": 1", "line 27: delta 1 must be above 0 and below 1"},
+        {1, "\"max_weight\": 1", "\"max_weight\": 2",
+         "line 18: max_weight 2 must be 1: under differential privacy every client counts the "
+         "same"},
+        {1, "\"colluding_clients\": 2", "\"colluding_clients\": 4",
+         "line 30: colluding_clients 4 must be at least 2 below min_clients 5"},
+    };
+    EXPECT_ALL(tf, limits, VS_ERR_LIMIT);
+    vs_test_federation_free(tf);
+}
+
 Test(json_text, finds_the_line_of_a_path_and_of_its_longest_part)
 {
     static const char text[] =
