@@ -1,33 +1,10 @@
 /* Accuracy over rounds, drawn by gnuplot. */
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli/demo.h"
-
-extern char **environ;
-
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t len = strlen(text), n = strlen(ending);
-    return len >= n && strcmp(text + len - n, ending) == 0;
-}
-
-/* A path inside a gnuplot string in single quotes. */
-static void quote(FILE *out, const char *text)
-{
-    (void)fputc('\'', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '\'') (void)fputc('\'', out);
-        (void)fputc(*text, out);
-    }
-    (void)fputc('\'', out);
-}
+#include "cli/plot.h"
 
 /* Room above and below the curves, in whole steps of 5 %. */
 static void write_range(FILE *out, const vs_demo *d)
@@ -49,13 +26,9 @@ static void write_script(FILE *out, const vs_demo *d, const char *picture)
 {
     char spec[VS_MODEL_SPEC_BYTES];
     vs_model_format(spec, &d->o.model);
-    (void)fprintf(out, ends_with(picture, ".png")
-                           ? "set terminal pngcairo size 860,520 font 'sans,12'\n"
-                           : "set terminal svg size 860,520 font 'sans,14' background 'white'\n");
-    (void)fputs("set output ", out);
-    quote(out, picture);
+    vs_plot_output(out, picture, 860, 520);
     (void)fprintf(out,
-                  "\nset title '%u clients, %u shareholders, model %s: accuracy on the test set'\n"
+                  "set title '%u clients, %u shareholders, model %s: accuracy on the test set'\n"
                   "set xlabel 'round'\nset ylabel 'accuracy, %%'\nset key bottom right\n"
                   "set grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror out\n",
                   d->o.work.n_clients, d->o.shareholders, spec);
@@ -72,32 +45,6 @@ static void write_script(FILE *out, const vs_demo *d, const char *picture)
                   "title 'private: only the sum is known'\n");
 }
 
-static vs_err run_gnuplot(const char *script, vs_diag *diag)
-{
-    char program[] = "gnuplot", path[VS_PROCESS_PATH_BYTES];
-    char *const argv[] = {program, path, NULL};
-    posix_spawnattr_t attr;
-    sigset_t none;
-    pid_t pid;
-    int status;
-    (void)snprintf(path, sizeof path, "%s", script);
-    (void)sigemptyset(&none);
-    if (posix_spawnattr_init(&attr) != 0) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-    (void)posix_spawnattr_setsigmask(&attr, &none);
-    (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-    int failure = posix_spawnp(&pid, program, NULL, &attr, argv, environ);
-    (void)posix_spawnattr_destroy(&attr);
-    if (failure != 0) {
-        return vs_fail(diag, VS_ERR_STATE,
-                       "gnuplot cannot be started (%s); install it: apt-get "
-                       "install gnuplot-nox",
-                       strerror(failure));
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return VS_OK;
-    return vs_fail(diag, VS_ERR_IO, "gnuplot failed on %s", script);
-}
-
 vs_err vs_demo_draw(const vs_demo *d, vs_diag *diag)
 {
     char script[VS_PROCESS_PATH_BYTES];
@@ -109,5 +56,5 @@ vs_err vs_demo_draw(const vs_demo *d, vs_diag *diag)
     bool bad = ferror(out) != 0;
     bad = fclose(out) != 0 || bad;
     if (bad) return vs_fail(diag, VS_ERR_IO, "%s: cannot be written", script);
-    return run_gnuplot(script, diag);
+    return vs_plot_run(script, diag);
 }

@@ -1,9 +1,7 @@
 /* Folder, keys, federation file and enrolments of the demo. */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 
 #include "base/file.h"
 #include "cli/demo.h"
+#include "cli/scratch.h"
 
 enum { ROUND_TIMEOUT_S = 120, ANSWER_TIMEOUT_S = 60 };
 
@@ -43,40 +42,12 @@ vs_err vs_demo_path(const vs_demo *d, char out[VS_PROCESS_PATH_BYTES], const cha
 
 vs_err vs_demo_make_folder(vs_demo *d, vs_diag *diag)
 {
-    const char *base = getenv("TMPDIR");
-    int len;
-    if (d->o.keep != NULL) {
-        len = snprintf(d->folder, sizeof d->folder - 64, "%s", d->o.keep);
-    } else {
-        len = snprintf(d->folder, sizeof d->folder - 64, "%s/veilsum-demo-XXXXXX",
-                       base != NULL && base[0] == '/' ? base : "/tmp");
-    }
-    if (len <= 0 || len >= (int)sizeof d->folder - 64) {
-        d->folder[0] = '\0';
-        return vs_fail(diag, VS_ERR_LIMIT, "the demo's folder: its path is empty or too long");
-    }
-    if (d->o.keep != NULL) return vs_file_make_folders(d->folder, 0700, diag);
-    if (mkdtemp(d->folder) != NULL) return VS_OK;
-    int failure = errno;
-    char path[VS_PROCESS_PATH_BYTES];
-    memcpy(path, d->folder, sizeof path);
-    d->folder[0] = '\0'; /* nothing to remove */
-    return vs_fail(diag, VS_ERR_IO, "%.300s: cannot make a folder: %s", path, strerror(failure));
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st, (void)kind, (void)ftw;
-    return remove(path);
+    return vs_scratch_make(d->folder, sizeof d->folder - 64, "demo", d->o.keep, diag);
 }
 
 void vs_demo_remove_folder(const vs_demo *d)
 {
-    if (d->folder[0] == '\0' || d->o.keep != NULL) return;
-    if (nftw(d->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
-        (void)fprintf(stderr, "veilsum: %s: could not be removed: %s\n", d->folder,
-                      strerror(errno));
-    }
+    if (d->o.keep == NULL) vs_scratch_remove(d->folder);
 }
 
 /* --- ports

@@ -17,6 +17,7 @@ typedef enum vs_draw_stream {
     VS_DRAW_PARTITION,
     VS_DRAW_DIGITS,
     VS_DRAW_CLIENTS,
+    VS_DRAW_PARTY, /* of a simulation: keys, shares, rounding (net/local.h) */
 } vs_draw_stream;
 
 typedef struct vs_draw {

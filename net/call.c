@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "net/edge.h"
+#include "net/step.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -20,6 +21,9 @@ static vs_err exchange(const vs_caller *caller, const char *address, vsw_Request
     vs_err err = vs_request_encode(&request, head, body, body_len);
     if (err != VS_OK) {
         (void)vs_fail(diag, err, "%s: cannot encode the request", address);
+    } else if (caller->send != NULL) {
+        VS_ASSERT(strcmp(address, caller->fed->aggregator.address) == 0);
+        err = caller->send(caller->send_ctx, VS_PEER_AGGREGATOR, &request, memory, diag);
     } else {
         err =
             vs_edge_call_tls(address, caller->fed->tls, &request, caller->timeout_ms, memory, diag);
@@ -56,7 +60,8 @@ static vs_err sign(const vs_caller *caller, vsw_Control *out, vs_operation op, u
     vs_buf statement = {0};
     vs_h32 hash;
     VS_ASSERT(caller->keys != NULL);
-    *out = (vsw_Control){.unix_time = (uint64_t)time(NULL)};
+    const uint64_t now = caller->unix_time > 0 ? caller->unix_time : (uint64_t)time(NULL);
+    *out = (vsw_Control){.unix_time = now};
     vs_err err = vs_buf_check(arguments);
     if (err == VS_OK) {
         vs_sha256(&hash, arguments->p, arguments->len);

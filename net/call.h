@@ -25,6 +25,11 @@ typedef struct vs_caller {
     const vs_keys *keys;      /* signs control; NULL for what needs none */
     const uint8_t *enrolment; /* 64 bytes of a client's enrolment; NULL for admin, shareholder */
     uint32_t timeout_ms;      /* of each request */
+    /* Another way than the network to one party (0: the aggregator), and its clock: a federation in
+     * this process (net/local.h). NULL: the addresses of the federation file. *reply is empty. */
+    vs_err (*send)(void *ctx, uint32_t peer, const vs_buf *request, vs_buf *reply, vs_diag *diag);
+    void *send_ctx;
+    uint64_t unix_time; /* 0: the system's clock */
 } vs_caller;
 
 /* A daemon at any address of the federation. */
