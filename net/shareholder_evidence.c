@@ -12,8 +12,8 @@
 #include "net/keys.h"
 #include "net/shareholder_impl.h"
 
-#define HEADER_TAIL 64u /* a stored header ends with the enrolment, which is no part of evidence   \
-                         */
+/* A stored header ends with the enrolment, which is no part of evidence. */
+#define HEADER_TAIL 64u
 
 /* --- keeping ---------------------------------------------------------------------------------- */
 

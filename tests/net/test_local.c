@@ -150,7 +150,7 @@ Test(local, a_refusal_is_an_error_that_names_the_client)
     char *folder = vs_test_folder_new();
     vs_diag diag = {0};
     vs_local *l = local_of(folder, 3);
-    cr_expect_eq(submit(l, 9, 2, "", &diag), VS_ERR_STATE, "there is no round 9");
+    cr_expect_eq(submit(l, 9, 2, "", &diag), VS_ERR_TIMEOUT, "it waits for round 9");
     cr_expect_eq(strncmp(diag.text, "client 2: ", 10), 0, "%s", diag.text);
     vs_fetched_result r = play(l, 1, 3, "");
     cr_expect_eq(r.result.count, 3);
