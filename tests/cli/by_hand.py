@@ -67,8 +67,8 @@ class Federation:
             self.ok("keygen", "--out", "s%d.key" % j)
             parties += ["--shareholder", "s%d.pub@%s" % (j, address % public[j])]
         self.ok("federation", "new", "--name", "by-hand", "--admin", "admin.pub", *parties, "--min-clients",
-                str(min_clients), "--max-clients", "16", "--max-weight", "100", "--clip-norm", "1000", "--round-timeout", "60",
-                "--answer-timeout", "30", *options, "--out", "federation.json")
+                str(min_clients), "--max-clients", "16", "--max-weight", "100", "--clip-norm", "1000",
+                *([] if "--round-timeout" in options else ["--round-timeout", "60", "--answer-timeout", "30"]), *options, "--out", "federation.json")
         for i in range(1, clients + 1):
             self.client(i)
 
