@@ -46,3 +46,7 @@ if(VS_PYTHON)
   add_test(NAME cli.operations COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/operations.py $<TARGET_FILE:veilsum>)
   set_tests_properties(cli.operations PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
 endif()
+
+# Logs for `./dev interop` (tests/interop): other tools read what ours wrote.
+add_executable(interop_make_logs EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/interop/logs/make_logs.c)
+target_link_libraries(interop_make_logs PRIVATE vs_ledger PkgConfig::SODIUM)
