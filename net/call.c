@@ -179,6 +179,18 @@ vs_err vs_call_end_round(const vs_caller *caller, vs_operation op, uint64_t roun
     return err;
 }
 
+vs_err vs_call_key(const vs_caller *caller, const vs_entry_key *key, vs_diag *diag)
+{
+    vsw_Request head = {.which_op = vsw_Request_control_key_tag};
+    uint8_t body[VS_KEY_REQUEST_BYTES];
+    vs_buf memory = {0};
+    vs_reply reply;
+    vs_key_request_encode(body, key);
+    vs_err err = ask(caller, &head, body, sizeof body, vsw_Reply_ok_tag, &memory, &reply, diag);
+    vs_buf_free(&memory);
+    return err;
+}
+
 /* One piece; *next is what the aggregator wants then. */
 static vs_err put_piece(const vs_caller *caller, const vs_h32 *name, const uint8_t *data,
                         uint64_t total, uint64_t *next, vs_diag *diag)

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "net/federation.h"
+#include "net/keyring.h"
 #include "net/keys.h"
 #include "net/submission.h"
 #include "net/wire.h"
@@ -63,6 +64,9 @@ VS_MUST_CHECK vs_err vs_call_end_round(const vs_caller *caller, vs_operation op,
 /* Store a model file at the aggregator; *name is its SHA-256. */
 VS_MUST_CHECK vs_err vs_call_put_blob(const vs_caller *caller, const void *data, size_t len,
                                       vs_h32 *name, vs_diag *diag);
+
+/* A signed change of a key (net/keyring.h), by whomever its signer is. */
+VS_MUST_CHECK vs_err vs_call_key(const vs_caller *caller, const vs_entry_key *key, vs_diag *diag);
 
 /* --- a member's --------------------------------------------------------------------------------
  */

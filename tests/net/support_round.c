@@ -181,6 +181,10 @@ vs_test_sub *vs_test_sub_new(const vs_test_fed *tf, const vs_round *round, uint3
     const uint64_t weight = tf->fed->quantiser.max_weight < 3 ? 1 : 3;
     must(vs_encoder_new(&enc, tf->fed, round, bytes, update, round->open.dim, weight, NULL));
     make_rows(sub, round, enc);
+    sub->n_coords = (uint32_t)round->layout.dim;
+    sub->coords = calloc(sub->n_coords, sizeof *sub->coords);
+    VS_ASSERT(sub->coords != NULL);
+    must(vs_encoder_coordinates(enc, sub->coords));
     make_messages(sub, round, enc, cheat);
     vs_encoder_free(enc);
     free(update);
@@ -193,6 +197,7 @@ void vs_test_sub_free(vs_test_sub *sub)
     vs_buf_free(&sub->finish);
     for (uint32_t j = 0; j < VS_SHAREHOLDERS_MAX; j++) vs_buf_free(&sub->sealed[j]);
     free(sub->rows);
+    free(sub->coords);
     free(sub);
 }
 

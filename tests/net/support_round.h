@@ -30,6 +30,8 @@ typedef struct vs_test_sub {
     vs_fe *rows;                        /* share j at (j-1) * (M+2) */
     vs_buf sealed[VS_SHAREHOLDERS_MAX]; /* [j-1]: all chunks */
     vs_record record;
+    uint32_t *coords; /* what it quantised, weight digits included */
+    uint32_t n_coords;
 } vs_test_sub;
 
 /* Client i's submission; everything random and the update come from seed. */
