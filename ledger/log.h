@@ -27,6 +27,11 @@ VS_MUST_CHECK vs_err vs_log_create(vs_log **out, const char *dir, const char *or
 /* Open for appending: recompute the root from the stored right edge, verify our own checkpoint. */
 VS_MUST_CHECK vs_err vs_log_open(vs_log **out, const char *dir, const vs_note_key *log_key,
                                  const uint8_t seed[32], vs_diag *diag);
+/* Open, or create where there is none: a daemon's first start, which may have been killed at any
+ * point before. */
+VS_MUST_CHECK vs_err vs_log_open_or_create(vs_log **out, const char *dir, const char *origin,
+                                           const vs_note_key *log_key, const uint8_t seed[32],
+                                           vs_diag *diag);
 /* Open to read only (ledger show, prove, audit): no key needed. */
 VS_MUST_CHECK vs_err vs_log_open_read(vs_log **out, const char *dir, vs_diag *diag);
 void vs_log_close(vs_log *log); /* wipes the seed */

@@ -220,18 +220,40 @@ vs_err vs_log_create(vs_log **out, const char *dir, const char *origin, const vs
     return finish_open(out, log, err);
 }
 
+static vs_err load_own(vs_log *log, const vs_note_key *log_key, const uint8_t seed[32],
+                       vs_diag *diag)
+{
+    vs_err err = load(log, diag);
+    if (err == VS_OK) err = check_key(log_key, seed, log->key.name, diag);
+    if (err == VS_OK && !vs_h32_equal(&log_key->public_key, &log->key.public_key)) {
+        err = vs_fail(diag, VS_ERR_STATE, "%s: the log was created with another key than %s",
+                      log->dir, log_key->name);
+    }
+    return err;
+}
+
 vs_err vs_log_open(vs_log **out, const char *dir, const vs_note_key *log_key,
                    const uint8_t seed[32], vs_diag *diag)
 {
     vs_log *log;
     vs_err err = log_alloc(&log, dir, seed, diag);
     if (err == VS_OK) err = open_db(log, false, false, diag);
-    if (err == VS_OK) err = load(log, diag);
-    if (err == VS_OK) err = check_key(log_key, seed, log->key.name, diag);
-    if (err == VS_OK && !vs_h32_equal(&log_key->public_key, &log->key.public_key)) {
-        err = vs_fail(diag, VS_ERR_STATE, "%s: the log was created with another key than %s", dir,
-                      log_key->name);
-    }
+    if (err == VS_OK) err = load_own(log, log_key, seed, diag);
+    return finish_open(out, log, err);
+}
+
+vs_err vs_log_open_or_create(vs_log **out, const char *dir, const char *origin,
+                             const vs_note_key *log_key, const uint8_t seed[32], vs_diag *diag)
+{
+    vs_log *log;
+    vs_note_key there;
+    bool found = false;
+    vs_err err = log_alloc(&log, dir, seed, diag);
+    if (err == VS_OK) err = check_key(log_key, seed, origin, diag);
+    if (err == VS_OK) err = open_db(log, true, false, diag);
+    if (err == VS_OK) err = vs_log_store_key(log->db, &there, &found, diag);
+    if (err == VS_OK && found) err = load_own(log, log_key, seed, diag);
+    if (err == VS_OK && !found) err = create_tables(log, log_key, diag);
     return finish_open(out, log, err);
 }
 

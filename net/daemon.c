@@ -251,12 +251,10 @@ static vs_err step_aggregator(void *role, uint64_t now_ms, const vs_event *event
 static vs_err open_log(vs_log **log, const vs_daemon *d, vs_diag *diag)
 {
     char dir[PATH_BYTES];
-    char db[PATH_BYTES];
     vs_err err = path_in(dir, d->dir, "ledger", diag);
-    if (err == VS_OK) err = path_in(db, d->dir, "ledger/ledger.db", diag);
     if (err != VS_OK) return err;
-    if (vs_file_exists(db)) return vs_log_open(log, dir, &d->fed->log_key, d->keys->log_seed, diag);
-    return vs_log_create(log, dir, d->fed->origin, &d->fed->log_key, d->keys->log_seed, diag);
+    return vs_log_open_or_create(log, dir, d->fed->origin, &d->fed->log_key, d->keys->log_seed,
+                                 diag);
 }
 
 /* DIR/public follows the log. The log may be behind it (a restored copy): refused here. */

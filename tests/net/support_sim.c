@@ -55,17 +55,10 @@ static vs_rng rng_of(vs_sim *sim, uint32_t actor, vs_test_rng *state)
 static vs_err log_up(vs_sim *sim, vs_diag *diag)
 {
     char path[600];
-    const vs_keys *keys = sim->parties->aggregator;
-    const vs_note_key *log_key = &sim->parties->fed->log_key;
-    (void)snprintf(path, sizeof path, "%s/ledger/ledger.db", sim->folder);
-    FILE *there = fopen(path, "rb");
     (void)snprintf(path, sizeof path, "%s/ledger", sim->folder);
-    if (there == NULL) {
-        return vs_log_create(&sim->log, path, sim->parties->fed->origin, log_key, keys->log_seed,
-                             diag);
-    }
-    (void)fclose(there);
-    return vs_log_open(&sim->log, path, log_key, keys->log_seed, diag);
+    return vs_log_open_or_create(&sim->log, path, sim->parties->fed->origin,
+                                 &sim->parties->fed->log_key, sim->parties->aggregator->log_seed,
+                                 diag);
 }
 
 static vs_err aggregator_up(vs_sim *sim, vs_diag *diag)
@@ -93,7 +86,9 @@ static void reveal(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n
     client_actor *c = ctx;
     (void)round;
     free(c->coords);
+    vs_fault_alloc_pause(true); /* the test's memory, not the client's */
     c->coords = malloc((size_t)n * sizeof *coords);
+    vs_fault_alloc_pause(false);
     VS_ASSERT(c->coords != NULL);
     memcpy(c->coords, coords, (size_t)n * sizeof *coords);
     c->n_coords = n;
