@@ -117,8 +117,9 @@ vs_err vs_sh_log_load(vs_shareholder *sh, vs_diag *diag)
     }
     vs_buf_free(&head);
     if (err == VS_OK) err = reset_ahead(sh);
+    if (err != VS_OK) return err;
     uint64_t last = vs_replay_last_round(sh->log);
-    return err == VS_OK && last != 0 ? clean_up(sh, last - 1, diag) : err; /* may be half done */
+    return last == 0 ? VS_OK : clean_up(sh, last - 1, diag); /* may be half done */
 }
 
 /* --- statements of our own in the log ------------------------------------------------------------

@@ -235,7 +235,10 @@ static bool add_undo(item *it, uint64_t offset, size_t len)
     if (offset < it->synced_len) {
         size_t kept = it->synced_len - (size_t)offset;
         vs_buf_bytes(&u->old, it->data.p + offset, len < kept ? len : kept);
-        if (u->old.failed) return false;
+        if (u->old.failed) {
+            vs_buf_free(&u->old);
+            return false;
+        }
     }
     it->n_undo++;
     return true;
@@ -255,7 +258,10 @@ static vs_err blob_write(void *ctx, const char *name, uint64_t offset, const voi
     if (offset + len > it->data.len) {
         size_t more = (size_t)(offset + len) - it->data.len;
         uint8_t *at = vs_buf_extend(&it->data, more);
-        if (at == NULL) return no_memory(diag);
+        if (at == NULL) {
+            it->data.failed = false; /* what is there stays good */
+            return no_memory(diag);
+        }
         memset(at, 0, more);
     }
     if (len != 0) memcpy(it->data.p + offset, data, len);
