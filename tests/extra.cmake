@@ -50,3 +50,13 @@ endif()
 # Logs for `./dev interop` (tests/interop): other tools read what ours wrote.
 add_executable(interop_make_logs EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/interop/logs/make_logs.c)
 target_link_libraries(interop_make_logs PRIVATE vs_ledger PkgConfig::SODIUM)
+# The allocator's calls of our libraries go through the test (tests/net/test_faults_alloc.c).
+if(TARGET test_net_faults_alloc)
+  target_link_options(test_net_faults_alloc PRIVATE
+    "LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=sodium_malloc")
+endif()
+
+# The program with two functions replaced by lies (tests/chaos/liar.c); `./dev chaos` builds it.
+add_executable(veilsum_liar EXCLUDE_FROM_ALL ${cli_sources} tests/chaos/liar.c)
+target_link_libraries(veilsum_liar PRIVATE vs_bench PkgConfig::SODIUM PkgConfig::JANSSON m)
+target_link_options(veilsum_liar PRIVATE "LINKER:--wrap=vs_sh_sum_exactly,--wrap=vs_encoder_share")

@@ -216,6 +216,7 @@ void vs_fault_heal(vs_fault *f)
 }
 
 static vs_fault *allocating; /* whose allocations count now */
+static bool paused;
 
 void vs_fault_alloc_begin(vs_fault *f)
 {
@@ -227,9 +228,14 @@ void vs_fault_alloc_end(void)
     allocating = NULL;
 }
 
+void vs_fault_alloc_pause(bool pause)
+{
+    paused = pause;
+}
+
 bool vs_fault_alloc_fails(void)
 {
-    if (allocating == NULL || ++allocating->seen != allocating->at) return false;
+    if (paused || allocating == NULL || ++allocating->seen != allocating->at) return false;
     allocating->fired = true;
     return true;
 }

@@ -57,6 +57,7 @@ void vs_fault_heal(vs_fault *f);
  * -Wl,--wrap=malloc and so on (tests/extra.cmake). */
 void vs_fault_alloc_begin(vs_fault *f);
 void vs_fault_alloc_end(void);
+void vs_fault_alloc_pause(bool pause);
 /* The wrappers' question: does this allocation fail? */
 bool vs_fault_alloc_fails(void);
 

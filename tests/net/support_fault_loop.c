@@ -99,7 +99,8 @@ vs_fault_loop vs_fault_loop_run(vs_fault_kind kind, uint32_t actor, bool power_c
 {
     vs_fault_loop loop = {0};
     bool fired = true;
-    for (uint64_t k = 1; fired; k += stride) {
+    const char *from = getenv("VEILSUM_FAULT_FROM"); /* the k of a failure, to look at it */
+    for (uint64_t k = from == NULL ? 1 : strtoull(from, NULL, 10); fired; k += stride) {
         vs_fault fault = {.kind = kind, .actor = actor, .at = k, .power_cut = power_cut};
         run_one(&fault, &loop);
         fired = fault.fired;
