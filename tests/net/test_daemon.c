@@ -89,7 +89,7 @@ static vsw_StatusReply status_of(const vs_test_fed *tf, const char *address)
     vsw_StatusReply status = {0};
     vs_diag diag = {0};
     vs_err err = VS_ERR_IO;
-    for (uint32_t i = 0; err == VS_ERR_IO && i < 200; i++) {
+    for (uint32_t i = 0; (err == VS_ERR_IO || err == VS_ERR_TIMEOUT) && i < 200; i++) {
         struct timespec wait = {.tv_nsec = 50000000};
         err = vs_call_status(&caller, address, &status, &diag);
         if (err != VS_OK) (void)nanosleep(&wait, NULL);
