@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -39,6 +40,15 @@ static double seconds(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Connections and uploads are files: as many as the system lets us have (net/gate.h). */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void notice(const vs_daemon *d, const char *fmt, ...) VS_PRINTF(2, 3);
@@ -211,6 +221,7 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
                        "the key of \"%s\" is no shareholder's of federation \"%s\"",
                        d->keys->pub.name, d->fed->name);
     }
+    raise_file_limit();
     const char *address = d->listen != NULL ? d->listen : d->fed->shareholder[j - 1].party.address;
     vs_err err = vs_store_disk_open(&store, d->dir, diag);
     if (err == VS_OK) {
@@ -294,6 +305,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
                        "the key of \"%s\" is not the aggregator's of federation \"%s\"",
                        d->keys->pub.name, d->fed->name);
     }
+    raise_file_limit();
     const char *address = d->listen != NULL ? d->listen : d->fed->aggregator.address;
     vs_err err = path_in(state, d->dir, "state", diag);
     if (err == VS_OK) err = vs_file_make_folders(d->dir, 0700, diag);

@@ -84,8 +84,12 @@ static vs_task *find_held(vs_edge *edge, uint64_t conn)
     return t;
 }
 
-static vs_err send_reply(vs_edge *edge, const vs_out *out)
+static vs_err send_reply(vs_edge *edge, vs_out *out)
 {
+    if ((out->conn & VS_GATE_CONN) != 0) {
+        vs_gate_reply(edge->gate, out->conn, &out->msg);
+        return VS_OK;
+    }
     vs_task *t = find_held(edge, out->conn);
     if (t == NULL) return VS_OK;
     nng_msg *msg = message_of(&out->msg);
@@ -212,7 +216,7 @@ vs_err vs_edge_flush(vs_edge *edge, vs_outbox *box, vs_diag *diag)
 {
     vs_err err = VS_OK;
     for (size_t i = 0; err == VS_OK && i < box->n; i++) {
-        const vs_out *out = &box->item[i];
+        vs_out *out = &box->item[i];
         err = out->kind == VS_OUT_REPLY ? send_reply(edge, out) : send_request(edge, out);
     }
     vs_outbox_clear(box);
@@ -324,10 +328,16 @@ vs_err vs_edge_wait(vs_edge *edge, vs_event *event, uint32_t timeout_ms)
     *event = (vs_event){.kind = VS_EVENT_TICK};
     if (edge->current != NULL) nng_msg_free(edge->current);
     edge->current = NULL;
+    if (edge->gate != NULL) vs_gate_release(edge->gate, &edge->current_body);
     for (;;) {
-        vs_task *t = (vs_task *)vs_queue_take(&edge->queue);
-        if (t != NULL) {
-            fill_event(edge, event, t);
+        if (edge->gate != NULL) vs_gate_look(edge->gate);
+        vs_queue_node *node = vs_queue_take(&edge->queue);
+        if (node != NULL && node->of_gate) {
+            if (vs_gate_take(edge->gate, node, event, &edge->current_body)) return VS_OK;
+            continue;
+        }
+        if (node != NULL) {
+            fill_event(edge, event, (vs_task *)node);
             return VS_OK;
         }
         drop_forgotten(edge, now);

@@ -1,8 +1,9 @@
 /* net/edge.h - the one place that speaks nng: sockets in, events out.
  *
- * A listener (REP with a fixed number of contexts: that bounds memory and is the backpressure) and
- * a REQ socket per peer, all asynchronous; everything that happens is put into one bounded queue
- * that the role's thread takes from. NNG_OPT_RECVMAXSZ is set on every socket. */
+ * A listener and a REQ socket per peer, all asynchronous; everything that happens is put into one
+ * bounded queue that the role's thread takes from. TCP and TLS are listened on by net/gate.h, which
+ * bounds connections, memory and time; in-process and local (ipc) addresses by a REP socket with a
+ * fixed number of contexts. NNG_OPT_RECVMAXSZ is set on every socket. */
 #ifndef VS_NET_EDGE_H
 #define VS_NET_EDGE_H
 
@@ -16,7 +17,9 @@
 typedef struct vs_edge vs_edge;
 
 /* listen_address NULL for a pure client. Errors are clear and final: "tcp://127.0.0.1:7101: cannot
- * listen: Address in use". max_inflight: requests held at once (1..256). */
+ * listen: Address in use". max_inflight: requests held at once (1..256) of in-process and local
+ * peers.
+ */
 VS_MUST_CHECK vs_err vs_edge_new(vs_edge **out, const char *listen_address, uint32_t max_inflight,
                                  vs_diag *diag);
 /* The same for tls+tcp:// addresses too: to listen needs tls->host. Borrowed until the edge is

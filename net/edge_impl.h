@@ -7,6 +7,7 @@
 #include <nng/nng.h>
 
 #include "net/edge.h"
+#include "net/gate.h"
 #include "net/queue.h"
 #include "net/tls.h"
 
@@ -60,6 +61,8 @@ struct vs_edge {
     bool listens;
     nng_socket socket;
     nng_listener listener;
+    vs_gate *gate;             /* listens on TCP and TLS; NULL: the socket above does, or nobody */
+    vs_gate_body current_body; /* of the event that the role is looking at */
     vs_task *theirs[VS_EDGE_CONTEXTS_MAX];
     uint32_t n_theirs;
     uint32_t n_pipes;
@@ -74,8 +77,8 @@ void vs_edge_await_request(vs_task *t);
 void vs_edge_on_theirs(void *arg);
 
 /* edge_tls.c: nothing to do for other addresses; clear errors when tls lacks what is needed. */
-VS_MUST_CHECK vs_err vs_edge_tls_listener(nng_listener listener, const char *address,
-                                          const vs_tls *tls, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_edge_tls_stream(nng_stream_listener *listener, const char *address,
+                                        const vs_tls *tls, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_edge_tls_dialer(nng_dialer dialer, const char *address, const vs_tls *tls,
                                         vs_diag *diag);
 

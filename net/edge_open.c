@@ -11,7 +11,7 @@
 #include "net/wire.h"
 
 enum {
-    CONNECTIONS_MAX = 1024,  /* accepted at once; each may hold one message of up to 4 MiB */
+    CONNECTIONS_MAX = 1024,  /* in-process or of this machine; for the network's see net/gate.h */
     RECONNECT_MIN_MS = 50,   /* between dials of a peer that is down */
     RECONNECT_MAX_MS = 1000, /* so a restarted peer is found within a second */
     STEP_MS = 5,
@@ -68,8 +68,6 @@ static vs_err listen_on(vs_edge *edge, const char *address, vs_diag *diag)
     if (rv == 0) rv = watch_connections(edge->socket, on_their_connection, edge);
     if (rv == 0) rv = nng_listener_create(&edge->listener, edge->socket, address);
     if (rv == 0) {
-        err = vs_edge_tls_listener(edge->listener, address, edge->tls, diag);
-        if (err != VS_OK) return err;
         rv =
             optional(nng_listener_set_size(edge->listener, NNG_OPT_RECVMAXSZ, VS_WIRE_MESSAGE_MAX));
     }
@@ -111,8 +109,12 @@ vs_err vs_edge_new_tls(vs_edge **out, const char *listen_address, uint32_t max_i
     edge->tls = tls;
     (void)pthread_mutex_init(&edge->mutex, NULL);
     vs_err err = vs_queue_init(&edge->queue, diag);
-    if (err == VS_OK && listen_address != NULL) err = listen_on(edge, listen_address, diag);
-    if (err == VS_OK && listen_address != NULL) err = open_contexts(edge, max_inflight, diag);
+    if (err == VS_OK && listen_address != NULL && vs_gate_is_address(listen_address)) {
+        err = vs_gate_new(&edge->gate, &edge->queue, listen_address, tls, NULL, diag);
+    } else if (err == VS_OK && listen_address != NULL) {
+        err = listen_on(edge, listen_address, diag);
+        if (err == VS_OK) err = open_contexts(edge, max_inflight, diag);
+    }
     if (err != VS_OK) {
         vs_edge_free(edge);
         return err;
@@ -242,10 +244,14 @@ static bool stop_everything(vs_edge *edge)
 void vs_edge_free(vs_edge *edge)
 {
     if (edge == NULL) return;
+    vs_gate_stop(edge->gate);
     if (!stop_everything(edge)) return; /* its callbacks may still come: leave the memory alone */
-    for (vs_task *t; (t = (vs_task *)vs_queue_take(&edge->queue)) != NULL;) {
-        if (t->aio == NULL) free_task(t);
+    for (vs_queue_node *node; (node = vs_queue_take(&edge->queue)) != NULL;) {
+        vs_task *t = node->of_gate ? NULL : (vs_task *)node;
+        if (t != NULL && t->aio == NULL) free_task(t);
     }
+    free(edge->current_body.p);
+    vs_gate_free(edge->gate);
     for (uint32_t i = 0; i < edge->n_theirs; i++) free_task(edge->theirs[i]);
     for (uint32_t i = 0; i < VS_PEERS_MAX; i++) {
         vs_peer *p = edge->peers[i];

@@ -37,11 +37,10 @@ static vs_err need_ca(const vs_tls *tls, const char *address, vs_diag *diag)
                    address);
 }
 
-vs_err vs_edge_tls_listener(nng_listener listener, const char *address, const vs_tls *tls,
+/* The configuration of one that listens; freed by the caller, also after an error. */
+static vs_err server_config(nng_tls_config **cfg, const char *address, const vs_tls *tls,
                             vs_diag *diag)
 {
-    nng_tls_config *cfg = NULL;
-    if (!vs_tls_is_address(address)) return VS_OK;
     vs_err err = need_ca(tls, address, diag);
     if (err != VS_OK) return err;
     if (tls->host == NULL) {
@@ -50,16 +49,25 @@ vs_err vs_edge_tls_listener(nng_listener listener, const char *address, const vs
                        "veilsum tls new",
                        address);
     }
-    int rv = nng_tls_config_alloc(&cfg, NNG_TLS_MODE_SERVER);
-    if (rv == 0) rv = nng_tls_config_own_cert(cfg, tls->host, tls->host, NULL);
+    int rv = nng_tls_config_alloc(cfg, NNG_TLS_MODE_SERVER);
+    if (rv == 0) rv = nng_tls_config_own_cert(*cfg, tls->host, tls->host, NULL);
     if (rv == 0 && tls->require_client) {
-        rv = nng_tls_config_ca_chain(cfg, tls->ca, NULL);
-        if (rv == 0) rv = nng_tls_config_auth_mode(cfg, NNG_TLS_AUTH_MODE_REQUIRED);
+        rv = nng_tls_config_ca_chain(*cfg, tls->ca, NULL);
+        if (rv == 0) rv = nng_tls_config_auth_mode(*cfg, NNG_TLS_AUTH_MODE_REQUIRED);
     }
-    if (rv == 0) rv = nng_tls_config_version(cfg, NNG_TLS_1_2, NNG_TLS_1_3);
-    if (rv == 0) rv = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, cfg);
-    if (cfg != NULL) nng_tls_config_free(cfg); /* the listener keeps its own hold */
+    if (rv == 0) rv = nng_tls_config_version(*cfg, NNG_TLS_1_2, NNG_TLS_1_3);
     return rv == 0 ? VS_OK : fail(diag, address, "set up TLS", rv);
+}
+
+vs_err vs_edge_tls_stream(nng_stream_listener *listener, const char *address, const vs_tls *tls,
+                          vs_diag *diag)
+{
+    nng_tls_config *cfg = NULL;
+    if (!vs_tls_is_address(address)) return VS_OK;
+    vs_err err = server_config(&cfg, address, tls, diag);
+    int rv = err == VS_OK ? nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, cfg) : 0;
+    if (cfg != NULL) nng_tls_config_free(cfg); /* the listener keeps its own hold */
+    return rv == 0 ? err : fail(diag, address, "set up TLS", rv);
 }
 
 vs_err vs_edge_tls_dialer(nng_dialer dialer, const char *address, const vs_tls *tls, vs_diag *diag)

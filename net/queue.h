@@ -12,6 +12,7 @@
 
 typedef struct vs_queue_node {
     struct vs_queue_node *next;
+    bool of_gate; /* a request of net/gate.h */
 } vs_queue_node;
 
 typedef struct vs_queue {
