@@ -86,7 +86,7 @@ static vs_task *find_held(vs_edge *edge, uint64_t conn)
 
 static vs_err send_reply(vs_edge *edge, vs_out *out)
 {
-    if ((out->conn & VS_GATE_CONN) != 0) {
+    if (vs_gate_is_conn(out->conn)) {
         vs_gate_reply(edge->gate, out->conn, &out->msg);
         return VS_OK;
     }
@@ -354,6 +354,7 @@ void vs_edge_count(vs_edge *edge, vs_edge_counts *out)
     *out = (vs_edge_counts){0};
     (void)pthread_mutex_lock(&edge->mutex);
     out->accepted = edge->n_pipes;
+    if (edge->gate != NULL) out->accepted += vs_gate_count(edge->gate).connections;
     for (uint32_t i = 0; i < edge->n_theirs; i++) {
         vs_task_state state = edge->theirs[i]->state;
         out->waiting += state == ARRIVED || state == HELD;

@@ -31,7 +31,13 @@
 #define VS_GATE_SLOTS 4u                         /* requests of one connection with the role */
 #define VS_GATE_BODIES_MAX (UINT32_C(64) << 20)  /* bytes */
 #define VS_GATE_REPLIES_MAX (UINT32_C(64) << 20) /* bytes */
-#define VS_GATE_CONN (UINT64_C(1) << 63)         /* in vs_event.conn: the request is the gate's */
+
+/* vs_event.conn of the gate's requests: the highest two bits are 01. */
+#define VS_GATE_CONN (UINT64_C(1) << 62)
+static inline bool vs_gate_is_conn(uint64_t conn)
+{
+    return conn >> 62 == 1;
+}
 
 typedef struct vs_gate vs_gate;
 

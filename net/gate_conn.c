@@ -341,6 +341,12 @@ void vs_gate_conn_begin(gate_conn *c)
 /* --- the role's end ------------------------------------------------------------------------------
  */
 
+/* Without place and slot, which are the lowest 16 bits. */
+static uint64_t conn_name(const gate_conn *c)
+{
+    return VS_GATE_CONN | (c->gen << 16 & (VS_GATE_CONN - 1));
+}
+
 bool vs_gate_take(vs_gate *gate, vs_queue_node *node, vs_event *event, vs_gate_body *body)
 {
     gate_req *r = (gate_req *)node;
@@ -351,10 +357,8 @@ bool vs_gate_take(vs_gate *gate, vs_queue_node *node, vs_event *event, vs_gate_b
         uint64_t place = (uint64_t)(c - gate->conns), slot = (uint64_t)(r - c->req);
         uint64_t at = place * VS_GATE_SLOTS + slot;
         *body = r->body;
-        *event = (vs_event){.kind = VS_EVENT_REQUEST,
-                            .conn = VS_GATE_CONN | c->gen << 16 | at,
-                            .msg = body->p,
-                            .len = body->len};
+        *event = (vs_event){
+            .kind = VS_EVENT_REQUEST, .conn = conn_name(c) | at, .msg = body->p, .len = body->len};
         r->body = (vs_gate_body){0};
         r->state = GATE_HELD;
         r->since_ms = vs_gate_now_ms();
@@ -401,7 +405,7 @@ void vs_gate_reply(vs_gate *gate, uint64_t conn, vs_buf *msg)
     gate_conn *c = &gate->conns[place];
     gate_req *r = &c->req[at % VS_GATE_SLOTS];
     (void)pthread_mutex_lock(&gate->mutex);
-    bool ours = (c->gen << 16 & ~VS_GATE_CONN) == (conn & ~VS_GATE_CONN & ~UINT64_C(0xffff));
+    bool ours = conn_name(c) == (conn & ~UINT64_C(0xffff));
     if (ours && !c->closing && r->state == GATE_HELD && r->gen == c->gen) {
         r->reply = *msg;
         *msg = (vs_buf){0};
