@@ -193,6 +193,7 @@ static vs_err send_request(vs_edge *edge, const vs_out *out)
         int rv = nng_dialer_start(p->dialer, NNG_FLAG_NONBLOCK);
         if (rv != 0) return refuse_to_send(edge, out, rv);
         p->dialled = true;
+        edge->looked_ms = now_ms(); /* most dials take less than LOOK_MS: looking costs much */
     }
     vs_task *t = take_task(p);
     if (t == NULL) return refuse_to_send(edge, out, NNG_EAGAIN);
