@@ -22,11 +22,19 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A crash must not write keys and shares to disk. */
+static void refuse_core_dumps(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 0) vs_blas_set_environment(argv);
     (void)vs_rng_system(); /* starts libsodium before any thread exists */
     raise_file_limit();
+    refuse_core_dumps();
     int status = vs_commands_main(argc > 0 ? argc - 1 : 0, argv + 1);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         (void)fprintf(stderr, "veilsum: cannot write to standard output: %s\n", strerror(errno));

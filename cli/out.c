@@ -84,9 +84,15 @@ int vs_table_print(const vs_table *t, FILE *out)
         int w = width_of(t->cell[i]);
         if (w > width[i % t->columns]) width[i % t->columns] = w;
     }
+    size_t end = 0; /* of the row: behind its last cell that is not empty */
     for (size_t i = 0; i < t->n; i++) {
         size_t c = i % t->columns;
-        bool last = c + 1 == t->columns;
+        if (c == 0) {
+            end = i + t->columns;
+            while (end > i + 1 && t->cell[end - 1][strspn(t->cell[end - 1], " ")] == '\0') end--;
+        }
+        if (i >= end) continue;
+        bool last = i + 1 == end;
         bool right = (t->right >> c & 1u) != 0;
         int pad = width[c] - width_of(t->cell[i]);
         (void)fprintf(out, "%*s%*s%s%*s%s", c == 0 ? (int)t->indent : 0, "", right ? pad : 0, "",

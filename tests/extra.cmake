@@ -41,10 +41,13 @@ foreach(isa portable avx2)
   endforeach()
 endforeach()
 
-# Running a federation: metrics, logs, signals, TLS, IPv6, bad networks (tests/cli/operations.py).
+# Running a federation: metrics, logs, signals, TLS, IPv6, bad networks (operations.py), and broken
+# deployments before `veilsum doctor` (doctor.py).
 if(VS_PYTHON)
-  add_test(NAME cli.operations COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/operations.py $<TARGET_FILE:veilsum>)
-  set_tests_properties(cli.operations PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+  foreach(name operations doctor)
+    add_test(NAME cli.${name} COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/${name}.py $<TARGET_FILE:veilsum>)
+    set_tests_properties(cli.${name} PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+  endforeach()
 endif()
 
 # Logs for `./dev interop` (tests/interop): other tools read what ours wrote.

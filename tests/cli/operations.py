@@ -490,8 +490,8 @@ def case_a_round_in_a_network_namespace_with_netem():
     expect(done.returncode == 0, done.stdout + done.stderr)
 
 
-def main():
-    cases = {name[5:]: f for name, f in globals().items() if name.startswith("case_")}
+def run_cases(names):
+    cases = {name[5:]: f for name, f in names.items() if name.startswith("case_")}
     failed = 0
     wanted = sys.argv[2:] or list(cases)
     for name in wanted:
@@ -510,4 +510,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(globals()))
