@@ -57,6 +57,26 @@ static void row(vs_table *t, const char *name, const char *fmt, ...)
     vs_table_cell(t, "%s", text);
 }
 
+static void pipeline_rows(vs_table *t, const vs_federation *fed)
+{
+    const vs_privacy *p = &fed->privacy;
+    if (fed->rotation) row(t, "rotation", "hadamard, in blocks of 65536");
+    if (fed->metrics) row(t, "metrics", "loss, accuracy, part of the clients within clip_norm");
+    if (fed->target_unclipped_quantile != 0) {
+        row(t, "adaptive clipping", "to %g %% of the clients, rate %g",
+            100 * fed->target_unclipped_quantile, fed->adaptive_clip_learning_rate);
+    }
+    if (p->mechanism == VS_MECHANISM_NONE) {
+        row(t, "noise", "none: a sum may tell of one client what the others do not hide");
+        return;
+    }
+    row(t, "noise", "%s, noise_multiplier %g, enough with %u honest clients (%u may collude)",
+        vs_mechanism_name(p->mechanism), p->noise_multiplier,
+        fed->min_clients - p->colluding_clients, p->colluding_clients);
+    row(t, "privacy budget", "epsilon %g, delta %g over all rounds", p->max_epsilon, p->delta);
+    row(t, "mean", "the sum divided by %u, whoever takes part", p->clients_per_round);
+}
+
 static void parameter_rows(vs_table *t, const vs_federation *fed)
 {
     const vs_committee *c = &fed->committee;
@@ -72,9 +92,13 @@ static void parameter_rows(vs_table *t, const vs_federation *fed)
         100 * fed->max_missing, 100 * fed->min_cover);
     row(t, "timeouts", "collect %u s, then %u s to the end", fed->round_timeout_s,
         fed->answer_timeout_s);
-    row(t, "quantiser", "%u bits, clip_norm %g, clipping_range %g, max_weight %llu, %s", q->bits,
-        q->clip_norm, q->clipping_range, (unsigned long long)q->max_weight,
+    char range[64];
+    (void)snprintf(range, sizeof range, fed->rotation ? "k_stddevs %g" : "clipping_range %g",
+                   fed->rotation ? fed->k_stddevs : q->clipping_range);
+    row(t, "quantiser", "%u bits, clip_norm %g, %s, max_weight %llu, %s", q->bits, q->clip_norm,
+        range, (unsigned long long)q->max_weight,
         q->stochastic_rounding ? "stochastic rounding" : "rounding to nearest");
+    pipeline_rows(t, fed);
     row(t, "results", "%s", fed->public_results ? "served to everyone" : "for members only");
     if (fed->demo) row(t, "demo", "yes: clients may reveal their updates; not for real data");
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/pipeline.h"
 #include "net/federation.h"
 #include "net/keys.h"
 
@@ -152,13 +153,13 @@ static int fill_numbers(const vs_args *args, vs_federation *fed)
     fed->min_cover = vs_args_real(args, "min-cover");
     fed->round_timeout_s = (uint32_t)vs_args_uint(args, "round-timeout");
     fed->answer_timeout_s = (uint32_t)vs_args_uint(args, "answer-timeout");
-    fed->quantiser = (vs_quantiser){.clip_norm = vs_args_real(args, "clip-norm"),
-                                    .clipping_range = vs_args_real(args, "clipping-range"),
-                                    .bits = (uint32_t)vs_args_uint(args, "quantization-bits"),
-                                    .max_weight = vs_args_uint(args, "max-weight"),
-                                    .stochastic_rounding =
-                                        strcmp(vs_args_text(args, "rounding"), "stochastic") == 0};
-    return VS_EXIT_OK;
+    fed->quantiser.max_weight = vs_args_uint(args, "max-weight");
+    fed->quantiser.stochastic_rounding = strcmp(vs_args_text(args, "rounding"), "stochastic") == 0;
+    int status = vs_pipeline_fill(args, fed);
+    if (fed->privacy.mechanism != VS_MECHANISM_NONE && !vs_args_given(args, "max-weight")) {
+        fed->quantiser.max_weight = 1;
+    }
+    return status;
 }
 
 static int print_new(const vs_federation *fed, const char *path, const vs_buf *text, bool json)
@@ -266,12 +267,9 @@ static const vs_opt options[] = {
     REAL("min-cover", "X", "0.8", "Part of a voter's own clients that a set must cover."),
     UINT("round-timeout", "SECONDS", 2592000, "3600", "Longest collection of one round."),
     UINT("answer-timeout", "SECONDS", 2592000, "600", "Longest time from its end to the result."),
-    UINT("quantization-bits", "B", 32, "16", "Bits of a quantised coordinate."),
-    REAL("clip-norm", "C", "10", "L2 norm that an update is clipped to; 0: not clipped."),
-    REAL("clipping-range", "R", "1",
-         "Coordinates are clipped to -R..R after scaling by weight / max-weight."),
+    VS_PIPELINE_OPTIONS,
     UINT("max-weight", "W", UINT64_C(1) << 48, "10000",
-         "Largest weight (number of examples) of one client."),
+         "Largest weight (number of examples) of one client; 1 under a mechanism."),
     {.name = "rounding",
      .arg = "stochastic|nearest",
      .kind = VS_OPT_CHOICE,
@@ -308,5 +306,14 @@ const vs_command vs_cmd_federation_new = {
                 "    --shareholder s1.pub@tcp://10.0.0.11:7101 \\\n"
                 "    --shareholder s2.pub@tcp://10.0.0.12:7101 \\\n"
                 "    --shareholder s3.pub@tcp://10.0.0.13:7101 \\\n"
-                "    --shareholder s4.pub@tcp://10.0.0.14:7101",
+                "    --shareholder s4.pub@tcp://10.0.0.14:7101\n"
+                "veilsum federation new --name sensors --admin admin.pub \\\n"
+                "    --aggregator agg.pub@tcp://10.0.0.1:7100 \\\n"
+                "    --shareholder s1.pub@tcp://10.0.0.11:7101 \\\n"
+                "    --shareholder s2.pub@tcp://10.0.0.12:7101 \\\n"
+                "    --shareholder s3.pub@tcp://10.0.0.13:7101 \\\n"
+                "    --min-clients 800 --max-clients 1000 --clip-norm 0.5 \\\n"
+                "    --rotation hadamard --quantization-bits 18 \\\n"
+                "    --mechanism discrete_gaussian --noise-multiplier 8 \\\n"
+                "    --delta 1e-6 --max-epsilon 8",
     .run = run_new};

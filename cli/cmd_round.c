@@ -1,5 +1,6 @@
 /* veilsum round: what the administrator and members do with a round. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -84,15 +85,33 @@ static vs_err put_model(const asker *a, const char *path, vs_call_open *open, vs
     return err;
 }
 
-static int print_opened(const vs_args *args, const vsw_RoundInfo *info, uint32_t dim)
+/* The `open` entry as everybody reads it. */
+static vs_err fetch_open(const asker *a, uint64_t number, vs_round *round, vs_diag *diag)
 {
+    vsw_RoundInfo info;
+    vs_buf open = {0};
+    vs_err err = vs_call_round_info(&a->caller, number, &info, &open, NULL, diag);
+    if (err == VS_OK) err = vs_round_from_open(round, a->fed, open.p, open.len, diag);
+    vs_buf_free(&open);
+    return err;
+}
+
+static int print_opened(const vs_args *args, const asker *a, const vsw_RoundInfo *info,
+                        const vs_round *round)
+{
+    const vs_entry_open *o = &round->open;
     if (vs_args_flag(args, "json")) {
-        return vs_out_json(json_pack("{s:I, s:I, s:I, s:I}", "round", (json_int_t)info->round,
-                                     "dim", (json_int_t)dim, "deadline", (json_int_t)info->deadline,
-                                     "shareholders", (json_int_t)info->shareholders_open));
+        return vs_out_json(json_pack(
+            "{s:I, s:I, s:I, s:I, s:f, s:f}", "round", (json_int_t)info->round, "dim",
+            (json_int_t)o->dim, "deadline", (json_int_t)info->deadline, "shareholders",
+            (json_int_t)info->shareholders_open, "clip_norm", o->clip_norm, "epsilon", o->epsilon));
     }
     (void)printf("round %" PRIu64 " is open with %u shareholders: updates of %u values\n",
-                 info->round, info->shareholders_open, dim);
+                 info->round, info->shareholders_open, o->dim);
+    if (o->noise_variance != 0) {
+        (void)printf("epsilon %.4g of %g with this round (delta %g), clip_norm %.4g\n", o->epsilon,
+                     a->fed->privacy.max_epsilon, a->fed->privacy.delta, o->clip_norm);
+    }
     (void)printf("clients: veilsum submit --federation %s --round %" PRIu64
                  " --key KEY --update FILE.npy --weight W\n",
                  vs_args_text(args, "federation"), info->round);
@@ -151,7 +170,9 @@ static int run_open(const vs_args *args)
     open.round = info.next_round;
     if (err == VS_OK) err = vs_call_open_round(&a.caller, &open, &diag);
     if (err == VS_OK) err = wait_open(&a, open.round, &info, &diag);
-    return finish(&a, err, &diag, err == VS_OK ? print_opened(args, &info, open.dim) : 0);
+    vs_round round;
+    if (err == VS_OK) err = fetch_open(&a, open.round, &round, &diag);
+    return finish(&a, err, &diag, err == VS_OK ? print_opened(args, &a, &info, &round) : 0);
 }
 
 /* --- status, wait
@@ -299,29 +320,55 @@ static vs_err write_files(const vs_args *args, const vs_fetched_result *f, vs_di
 static double step_of(const vs_fetched_result *f)
 {
     const vs_quantiser *q = &f->round.quantiser;
-    double levels = (double)((UINT64_C(1) << q->bits) - 1);
-    return 2 * q->clipping_range / levels * (double)q->max_weight * f->result.count /
-           (double)f->result.weight_sum;
+    double levels =
+        (double)(q->signal_levels != 0 ? q->signal_levels : (UINT64_C(1) << q->bits) - 1);
+    double divisor = f->round.divisor != 0 ? f->round.divisor : (double)f->result.weight_sum;
+    return 2 * q->clipping_range / levels * (double)q->max_weight * f->result.count / divisor;
 }
 
-static int print_result(const vs_args *args, const vs_fetched_result *f)
+/* epsilon and delta of the round, and its metrics. */
+static void print_private(const asker *a, const vs_fetched_result *f)
+{
+    const vs_privacy *p = &a->fed->privacy;
+    if (p->mechanism != VS_MECHANISM_NONE) {
+        (void)printf("epsilon %.4g of %g spent (delta %g); noise of %.3g in each value\n",
+                     f->round.open.epsilon, p->max_epsilon, p->delta,
+                     sqrt((double)f->result.count) * f->round.privacy.stddev / f->round.divisor);
+    }
+    if (f->round.open.metrics > 0) {
+        (void)printf("clients: loss %.4f, accuracy %.2f %%; %.0f %% within clip_norm %.4g\n",
+                     f->metrics.loss, 100 * f->metrics.accuracy, 100 * f->metrics.unclipped,
+                     f->round.open.clip_norm);
+    }
+}
+
+static int print_result(const vs_args *args, const asker *a, const vs_fetched_result *f)
 {
     const vs_entry_result *r = &f->result;
     const char *out = vs_args_text(args, "out");
     if (vs_args_flag(args, "json")) {
-        return vs_out_json(
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:s}", "round",
+        json_t *line =
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:s, s:f, s:f}", "round",
                       (json_int_t)f->round.id.round, "clients", (json_int_t)r->count, "weight_sum",
                       (json_int_t)r->weight_sum, "dim", (json_int_t)f->round.open.dim, "answers",
                       (json_int_t)r->n_answers, "certain", r->certain ? 1 : 0, "margin",
                       (json_int_t)r->margin, "wrong", (json_int_t)(r->n_wrong + r->n_outvoted),
-                      "step", step_of(f), "out", out));
+                      "step", step_of(f), "out", out, "epsilon", f->round.open.epsilon, "clip_norm",
+                      f->round.open.clip_norm);
+        if (line != NULL && f->round.open.metrics > 0) {
+            (void)json_object_set_new(line, "metrics",
+                                      json_pack("{s:f, s:f, s:f}", "loss", f->metrics.loss,
+                                                "accuracy", f->metrics.accuracy, "unclipped",
+                                                f->metrics.unclipped));
+        }
+        return vs_out_json(line);
     }
     (void)printf("round %" PRIu64 ": mean of %u clients, summed weight %" PRIu64
                  ", %s (margin %d), to %s\n",
                  f->round.id.round, r->count, r->weight_sum, r->certain ? "certain" : "not certain",
                  r->margin, out);
     (void)printf("one quantiser step is %.3g\n", step_of(f));
+    print_private(a, f);
     return VS_EXIT_OK;
 }
 
@@ -338,7 +385,7 @@ static int run_result(const vs_args *args)
         err = vs_fail(&diag, VS_ERR_STATE, "there is no round yet");
     if (err == VS_OK) err = vs_call_result(&f, &a.caller, info.round, &diag);
     if (err == VS_OK) err = write_files(args, &f, &diag);
-    if (err == VS_OK) status = print_result(args, &f);
+    if (err == VS_OK) status = print_result(args, &a, &f);
     vs_fetched_result_free(&f);
     return finish(&a, err, &diag, status);
 }

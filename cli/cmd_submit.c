@@ -96,6 +96,9 @@ static vs_err load(input *in, const vs_args *args, vs_diag *diag)
     in->client.round = vs_args_uint(args, "round");
     in->client.weight = vs_args_uint(args, "weight");
     in->client.purpose = vs_args_text(args, "purpose");
+    in->client.has_metrics = vs_args_given(args, "loss") && vs_args_given(args, "accuracy");
+    in->client.loss = vs_args_real(args, "loss");
+    in->client.accuracy = vs_args_real(args, "accuracy");
     return VS_OK;
 }
 
@@ -220,6 +223,15 @@ static const vs_opt options[] = {
      .max = VS_QUANTISE_WEIGHT_MAX,
      .help = "Weight of the update in the mean: the number of examples behind it. It stays secret "
              "as well."},
+    {.name = "loss",
+     .arg = "X",
+     .kind = VS_OPT_REAL,
+     .help = "Mean loss on this client's examples, where the federation sums metrics; it stays "
+             "secret as well."},
+    {.name = "accuracy",
+     .arg = "X",
+     .kind = VS_OPT_REAL,
+     .help = "Part of them that is right, 0 to 1; goes with --loss."},
     {.name = "round",
      .arg = "N",
      .kind = VS_OPT_UINT,

@@ -14,6 +14,7 @@
 #include "cli/demo_process.h"
 #include "cli/stop.h"
 #include "cli/workload.h"
+#include "fl/metrics.h"
 #include "fl/model.h"
 #include "fl/train.h"
 #include "net/call.h"
@@ -37,6 +38,7 @@ typedef struct vs_demo_options {
     const char *picture;    /* file */
     vs_committee committee; /* from the number of shareholders */
     uint32_t min_clients;
+    vs_federation *pipeline; /* its clipping, rotation, metrics and noise are the federation's */
 } vs_demo_options;
 
 /* What a round was like: a row of the table. */
@@ -47,6 +49,9 @@ typedef struct vs_demo_row {
     bool sum_exact;
     uint64_t upload_bytes; /* of one client, mean over the included */
     double seconds;
+    double epsilon, clip_norm; /* epsilon 0: no noise */
+    bool has_metrics;
+    vs_metrics metrics;
 } vs_demo_row;
 
 typedef struct vs_demo {
@@ -132,6 +137,9 @@ typedef struct vs_demo_result {
     uint32_t n_included;
     bool exact;
     uint64_t upload_bytes;
+    double epsilon, clip_norm;
+    bool has_metrics;
+    vs_metrics metrics;
 } vs_demo_result;
 
 /* Read set, records, result and sum from the aggregator; compare the sum with what the included

@@ -7,37 +7,10 @@
 #include <jansson.h>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "cli/demo.h"
-#include "ledger/dsse.h"
 #include "ledger/entry.h"
+#include "net/call_result.h"
 #include "net/submission.h"
-
-/* --- entries and blobs
- * ---------------------------------------------------------------------------- */
-
-/* The first entry of this kind in the round, signed by the aggregator. */
-static vs_err fetch_entry(const vs_demo *d, uint32_t round, vs_entry_kind kind, vs_entry *out,
-                          vs_diag *diag)
-{
-    const vs_caller caller = vs_demo_caller(d);
-    const char *name = vs_entry_kind_name(kind);
-    vs_buf envelope = {0};
-    vs_dsse dsse = {0};
-    vs_err err = vs_call_entry(&caller, round, name, 0, &envelope, diag);
-    if (err == VS_OK) err = vs_dsse_parse(&dsse, envelope.p, envelope.len, diag);
-    if (err == VS_OK) err = vs_dsse_verify(&dsse, &d->fed->aggregator.key, diag);
-    if (err == VS_OK) {
-        err = vs_entry_decode(out, dsse.kind, dsse.payload.p, dsse.payload.len, diag);
-    }
-    if (err == VS_OK && (out->round != round || out->kind != kind)) {
-        err =
-            vs_fail(diag, VS_ERR_MALFORMED, "the aggregator sent another entry than \"%s\"", name);
-    }
-    vs_dsse_free(&dsse);
-    vs_buf_free(&envelope);
-    return err;
-}
 
 /* --- who is in the set
  * ---------------------------------------------------------------------------- */
@@ -104,83 +77,70 @@ static vs_err add_update(const vs_demo *d, uint32_t round, uint32_t i, uint64_t 
 }
 
 /* Every coordinate, weight digits included, equals the integer sum over the included clients. */
-static vs_err check_exact(const vs_demo *d, uint32_t round, const vs_buf *sum, vs_demo_result *out,
-                          vs_diag *diag)
+static vs_err check_exact(const vs_demo *d, uint32_t round, const uint64_t *sum, size_t n,
+                          vs_demo_result *out, vs_diag *diag)
 {
-    const size_t n = sum->len / 8;
     uint64_t *sums = calloc(n, sizeof *sums);
     vs_err err = sums == NULL ? vs_fail(diag, VS_ERR_NOMEM, "out of memory") : VS_OK;
     for (uint32_t i = 1; err == VS_OK && i <= d->o.work.n_clients; i++) {
         if (out->included[i]) err = add_update(d, round, i, sums, n, diag);
     }
     bool exact = err == VS_OK;
-    for (size_t c = 0; exact && c < n; c++) exact = sums[c] == vs_load_le64(sum->p + 8 * c);
+    for (size_t c = 0; exact && c < n; c++) exact = sums[c] == sum[c];
     out->exact = exact;
     free(sums);
     return err;
 }
 
-static vs_err decode_mean(const vs_demo *d, const vs_entry *open, const vs_entry *result,
-                          const vs_buf *sum, double *mean, vs_diag *diag)
+static void take_result(const vs_fetched_result *f, vs_demo_result *out)
 {
-    const size_t dim = open->u.open.dim;
-    uint64_t *sums = malloc(sum->len + 8);
-    uint64_t weight_sum = 0;
-    if (sums == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-    for (size_t c = 0; c < sum->len / 8; c++) sums[c] = vs_load_le64(sum->p + 8 * c);
-    vs_err err = vs_dequantise_weight(&weight_sum, sums + dim, open->u.open.weight_digits,
-                                      open->u.open.quantization_bits);
-    if (err != VS_OK || weight_sum == 0 || weight_sum != result->u.result.weight_sum) {
-        err = vs_fail(diag, VS_ERR_PROOF, "the summed weight is not that of the result");
-    } else {
-        vs_dequantise(mean, &d->fed->quantiser, sums, dim, result->u.result.count, weight_sum);
-    }
-    free(sums);
-    return err;
+    memcpy(out->mean, f->mean, f->round.open.dim * sizeof *out->mean);
+    out->epsilon = f->round.open.epsilon;
+    out->clip_norm = f->round.open.clip_norm;
+    out->has_metrics = f->round.open.metrics > 0;
+    out->metrics = f->metrics;
 }
 
-static vs_err fetch_all(vs_demo *d, uint32_t round, vs_entry *entry, vs_demo_result *out,
-                        vs_diag *diag)
+static vs_err fetch_all(vs_demo *d, uint32_t round, vs_entry *set, vs_fetched_result *f,
+                        vs_demo_result *out, vs_diag *diag)
 {
-    vs_entry *open = &entry[0], *set = &entry[1], *result = &entry[2];
     const vs_caller caller = vs_demo_caller(d);
     const size_t n_params = vs_model_n_params(&d->o.model);
-    vs_buf records = {0}, sum = {0};
-    vs_err err = fetch_entry(d, round, VS_ENTRY_OPEN, open, diag);
-    if (err == VS_OK) err = fetch_entry(d, round, VS_ENTRY_SET, set, diag);
-    if (err == VS_OK) err = fetch_entry(d, round, VS_ENTRY_RESULT, result, diag);
-    if (err != VS_OK) return err;
-    const size_t len = 8 * (n_params + open->u.open.weight_digits);
-    err = vs_call_get_blob(&caller, &set->u.set.records_blob,
-                           (size_t)VS_RECORD_BYTES * VS_DEMO_CLIENTS_MAX, &records, diag);
-    if (err == VS_OK) {
-        err = vs_call_get_blob(&caller, &result->u.result.sum_blob, len, &sum, diag);
+    vs_buf records = {0};
+    vs_err err = vs_call_checked_entry(&caller, round, VS_ENTRY_SET, 0, set, diag);
+    if (err == VS_OK) err = vs_call_result(f, &caller, round, diag);
+    if (err == VS_OK && f->round.open.dim != n_params) {
+        err = vs_fail(diag, VS_ERR_MALFORMED, "the mean has %u values, the model %zu",
+                      f->round.open.dim, n_params);
     }
-    if (err == VS_OK && (sum.len != len || open->u.open.dim != n_params)) {
-        err = vs_fail(diag, VS_ERR_MALFORMED, "the sum has %zu bytes, %zu are right", sum.len, len);
+    if (err == VS_OK) {
+        err = vs_call_get_blob(&caller, &set->u.set.records_blob,
+                               (size_t)VS_RECORD_BYTES * VS_DEMO_CLIENTS_MAX, &records, diag);
     }
     if (err == VS_OK) {
         find_included(d, round, &records, out);
         if (out->n_included == set->u.set.count) {
-            err = check_exact(d, round, &sum, out, diag);
+            err = check_exact(d, round, f->sums, f->round.layout.dim, out, diag);
         } else {
             err =
                 vs_fail(diag, VS_ERR_STATE, "the set has %u clients, %u of ours say they are in it",
                         set->u.set.count, out->n_included);
         }
     }
-    if (err == VS_OK) err = decode_mean(d, open, result, &sum, out->mean, diag);
+    if (err == VS_OK) take_result(f, out);
     vs_buf_free(&records);
-    vs_buf_free(&sum);
     return err;
 }
 
 vs_err vs_demo_fetch_result(vs_demo *d, uint32_t round, vs_demo_result *out, vs_diag *diag)
 {
-    vs_entry *entry = calloc(3, sizeof *entry);
-    if (entry == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-    vs_err err = fetch_all(d, round, entry, out, diag);
+    vs_entry *set = calloc(1, sizeof *set);
+    vs_fetched_result *f = calloc(1, sizeof *f);
+    vs_err err = set == NULL || f == NULL ? vs_fail(diag, VS_ERR_NOMEM, "out of memory") : VS_OK;
+    if (err == VS_OK) err = fetch_all(d, round, set, f, out, diag);
     if (err != VS_OK) vs_diag_prefix(diag, "result of round %u", round);
-    free(entry);
+    if (f != NULL) vs_fetched_result_free(f);
+    free(f);
+    free(set);
     return err;
 }

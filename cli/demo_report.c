@@ -79,6 +79,15 @@ void vs_demo_print_row(const vs_demo_row *row, const vs_demo *d)
                  row->submitted, row->included, row->dropped, answered, 100 * row->accuracy,
                  100 * row->plain_accuracy, (double)row->upload_bytes / 1000, row->seconds,
                  row->sum_exact ? "yes" : "NO");
+    if (row->epsilon != 0) {
+        (void)printf("%11s epsilon %.4g of %g, delta %g, clip_norm %.4g\n", "", row->epsilon,
+                     d->fed->privacy.max_epsilon, d->fed->privacy.delta, row->clip_norm);
+    }
+    if (row->has_metrics) {
+        (void)printf("%11s clients: loss %.4f, accuracy %.2f %%, %.0f %% within clip_norm %.4g\n",
+                     "", row->metrics.loss, 100 * row->metrics.accuracy,
+                     100 * row->metrics.unclipped, row->clip_norm);
+    }
     (void)fflush(stdout);
 }
 
@@ -111,13 +120,20 @@ void vs_demo_progress_end(void)
 
 static json_t *row_json(const vs_demo_row *r)
 {
-    return json_pack("{s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:I, s:f}", "round",
-                     (json_int_t)r->round, "accuracy", r->accuracy, "plain_accuracy",
-                     r->plain_accuracy, "clients_submitted", (json_int_t)r->submitted,
-                     "clients_included", (json_int_t)r->included, "clients_dropped",
-                     (json_int_t)r->dropped, "shareholders_answered", (json_int_t)r->answered,
-                     "sum_exact", (int)r->sum_exact, "upload_bytes_per_client",
-                     (json_int_t)r->upload_bytes, "seconds", r->seconds);
+    json_t *row = json_pack(
+        "{s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:f, s:f}", "round",
+        (json_int_t)r->round, "accuracy", r->accuracy, "plain_accuracy", r->plain_accuracy,
+        "clients_submitted", (json_int_t)r->submitted, "clients_included", (json_int_t)r->included,
+        "clients_dropped", (json_int_t)r->dropped, "shareholders_answered", (json_int_t)r->answered,
+        "sum_exact", (int)r->sum_exact, "upload_bytes_per_client", (json_int_t)r->upload_bytes,
+        "seconds", r->seconds, "epsilon", r->epsilon, "clip_norm", r->clip_norm);
+    if (row != NULL && r->has_metrics) {
+        (void)json_object_set_new(row, "metrics",
+                                  json_pack("{s:f, s:f, s:f}", "loss", r->metrics.loss, "accuracy",
+                                            r->metrics.accuracy, "unclipped",
+                                            r->metrics.unclipped));
+    }
+    return row;
 }
 
 vs_err vs_demo_write_json(const vs_demo *d, vs_diag *diag)

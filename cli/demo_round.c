@@ -188,6 +188,10 @@ static vs_err take_result(vs_demo *d, vs_plain *plain, uint32_t round, double *p
         row->dropped = d->o.work.n_clients - result.n_included;
         row->sum_exact = result.exact;
         row->upload_bytes = result.upload_bytes;
+        row->epsilon = result.epsilon;
+        row->clip_norm = result.clip_norm;
+        row->has_metrics = result.has_metrics;
+        row->metrics = result.metrics;
     }
     free(result.mean);
     return err;

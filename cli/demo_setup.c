@@ -15,12 +15,6 @@
 
 enum { ROUND_TIMEOUT_S = 120, ANSWER_TIMEOUT_S = 60 };
 
-/* The largest coordinate of an update that training was ever seen to give is 0.6, the largest norm
- * 3.1: nothing is clipped. */
-#define CLIPPING_RANGE 1.0
-#define CLIP_NORM 10.0
-#define QUANTIZATION_BITS 16u
-
 vs_committee vs_demo_committee(uint32_t n)
 {
     vs_committee c = {.n = n, .t = n / 5 > 0 ? n / 5 : 1};
@@ -141,11 +135,16 @@ static void fill_numbers(const vs_demo *d, vs_federation *fed)
     fed->min_cover = 0.8;
     fed->round_timeout_s = ROUND_TIMEOUT_S;
     fed->answer_timeout_s = ANSWER_TIMEOUT_S;
-    fed->quantiser = (vs_quantiser){.clip_norm = CLIP_NORM,
-                                    .clipping_range = CLIPPING_RANGE,
-                                    .bits = QUANTIZATION_BITS,
-                                    .max_weight = 1,
-                                    .stochastic_rounding = true};
+    fed->quantiser = d->o.pipeline->quantiser;
+    fed->quantiser.stochastic_rounding = true;
+    fed->quantiser.max_weight = 1;
+    fed->rotation = d->o.pipeline->rotation;
+    fed->k_stddevs = d->o.pipeline->k_stddevs;
+    fed->metrics = d->o.pipeline->metrics;
+    fed->target_unclipped_quantile = d->o.pipeline->target_unclipped_quantile;
+    fed->adaptive_clip_learning_rate = d->o.pipeline->adaptive_clip_learning_rate;
+    fed->privacy = d->o.pipeline->privacy;
+    if (fed->privacy.mechanism != VS_MECHANISM_NONE) return;
     for (uint32_t i = 0; i < n; i++) { /* the largest part: then no bit is wasted */
         size_t rows;
         (void)vs_partition_rows(&d->parts, i, &rows);

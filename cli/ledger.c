@@ -126,6 +126,7 @@ static void say_open(vs_diag *says, const vs_entry_open *o)
     add(says, "%u coordinates of %u bits, %u to %u clients, %u shareholders", (unsigned)o->dim,
         (unsigned)o->quantization_bits, (unsigned)o->min_clients, (unsigned)o->max_clients,
         (unsigned)o->n_shareholders);
+    if (o->noise_variance != 0) add(says, ", epsilon %.4g so far", o->epsilon);
 }
 
 static void say_result(vs_diag *says, const vs_entry_result *r)
@@ -135,6 +136,7 @@ static void say_result(vs_diag *says, const vs_entry_result *r)
         r->certain ? "certain" : "not certain");
     add_indices(says, "proven wrong", r->wrong, r->n_wrong);
     add_indices(says, "outvoted", r->outvoted, r->n_outvoted);
+    if (r->next_clip_norm != 0) add(says, ", next clip_norm %.4g", r->next_clip_norm);
 }
 
 static void say_abort(vs_diag *says, const vs_entry_abort *a)

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "cli/out.h"
+#include "fl/evaluate.h"
 #include "fl/linear.h"
 #include "fl/npy.h"
 #include "net/call.h"
@@ -32,7 +33,8 @@ vs_err vs_trainer_init(vs_trainer *t, vs_diag *diag)
     t->n_params = vs_model_n_params(&t->model);
     vs_err err = vs_workload_part(&t->own, &t->work, t->client, diag);
     if (err == VS_OK) err = vs_model_fits(&t->model, &t->own, diag);
-    if (err == VS_OK && t->own.n_rows > t->fed->quantiser.max_weight) {
+    if (err == VS_OK && t->fed->privacy.mechanism == VS_MECHANISM_NONE &&
+        t->own.n_rows > t->fed->quantiser.max_weight) {
         err = vs_fail(diag, VS_ERR_LIMIT,
                       "%zu rows are a weight above the federation's max_weight %" PRIu64,
                       t->own.n_rows, t->fed->quantiser.max_weight);
@@ -213,12 +215,22 @@ static vs_err take_part(vs_trainer *t, const vs_caller *caller, vs_train_report 
     memcpy(input.enrolment, t->enrolment, sizeof input.enrolment);
     t->options.seed = vs_workload_seed(&t->work, input.round, t->client);
     vs_err err = fetch_model(t, caller, diag);
+    if (err == VS_OK && t->fed->metrics) {
+        vs_evaluation e; /* of the model that everybody starts from */
+        err = vs_model_evaluate(&e, &t->model, t->params, &t->own, diag);
+        if (err == VS_OK) {
+            input.has_metrics = true;
+            input.loss = e.loss;
+            input.accuracy = e.accuracy;
+        }
+    }
     if (err == VS_OK) {
         err = vs_train_local(t->delta, report, &t->model, t->params, &t->own, NULL, t->own.n_rows,
                              &t->options, diag);
     }
     if (err != VS_OK) return err;
-    input.weight = report->n_rows;
+    /* Under differential privacy every client counts the same. */
+    input.weight = t->fed->privacy.mechanism == VS_MECHANISM_NONE ? report->n_rows : 1;
     const vs_client_run_options run = {
         .patience_ms = PATIENCE_MS, .stop = is_stopped, .stop_ctx = t->stop};
     return vs_client_run(status, t->fed, t->keys, t->store, &input, &run, diag);

@@ -1,0 +1,45 @@
+#include "cli/pipeline.h"
+
+#include <string.h>
+
+static int fill_privacy(const vs_args *args, vs_federation *fed)
+{
+    vs_privacy *p = &fed->privacy;
+    VS_ASSERT(vs_mechanism_parse(&p->mechanism, vs_args_text(args, "mechanism")) == VS_OK);
+    p->noise_multiplier = vs_args_real(args, "noise-multiplier");
+    p->delta = vs_args_real(args, "delta");
+    p->max_epsilon = vs_args_real(args, "max-epsilon");
+    p->beta = vs_args_real(args, "beta");
+    p->colluding_clients = (uint32_t)vs_args_uint(args, "colluding-clients");
+    p->clients_per_round = (uint32_t)vs_args_uint(args, "clients-per-round");
+    p->metrics_noise_multiplier = vs_args_real(args, "metrics-noise-multiplier");
+    if (p->mechanism == VS_MECHANISM_NONE) return VS_EXIT_OK; /* the rules name what is too much */
+    static const char *const needed[] = {"noise-multiplier", "delta", "max-epsilon"};
+    for (size_t i = 0; i < 3; i++) {
+        if (vs_args_given(args, needed[i])) continue;
+        return vs_args_usage(args, "--%s is needed with --mechanism %s", needed[i],
+                             vs_mechanism_name(p->mechanism));
+    }
+    if (p->clients_per_round == 0) p->clients_per_round = fed->min_clients;
+    return VS_EXIT_OK;
+}
+
+int vs_pipeline_fill(const vs_args *args, vs_federation *fed)
+{
+    vs_quantiser *q = &fed->quantiser;
+    q->clip_norm = vs_args_real(args, "clip-norm");
+    q->clipping_range = vs_args_real(args, "clipping-range");
+    q->bits = (uint32_t)vs_args_uint(args, "quantization-bits");
+    fed->rotation = strcmp(vs_args_text(args, "rotation"), "hadamard") == 0;
+    fed->k_stddevs = vs_args_real(args, "k-stddevs");
+    fed->metrics = vs_args_flag(args, "metrics");
+    fed->target_unclipped_quantile = vs_args_real(args, "target-unclipped-quantile");
+    fed->adaptive_clip_learning_rate = vs_args_real(args, "adaptive-clip-learning-rate");
+    if (fed->rotation && vs_args_given(args, "clipping-range")) {
+        return vs_args_usage(args, "--clipping-range: not together with --rotation hadamard");
+    }
+    if (!fed->rotation && vs_args_given(args, "k-stddevs")) {
+        return vs_args_usage(args, "--k-stddevs: only with --rotation hadamard");
+    }
+    return fill_privacy(args, fed);
+}
