@@ -121,12 +121,16 @@ void vs_demo_progress_end(void)
 static json_t *row_json(const vs_demo_row *r)
 {
     json_t *row = json_pack(
-        "{s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:f, s:f}", "round",
-        (json_int_t)r->round, "accuracy", r->accuracy, "plain_accuracy", r->plain_accuracy,
-        "clients_submitted", (json_int_t)r->submitted, "clients_included", (json_int_t)r->included,
-        "clients_dropped", (json_int_t)r->dropped, "shareholders_answered", (json_int_t)r->answered,
-        "sum_exact", (int)r->sum_exact, "upload_bytes_per_client", (json_int_t)r->upload_bytes,
-        "seconds", r->seconds, "epsilon", r->epsilon, "clip_norm", r->clip_norm);
+        "{s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:I, s:f}", "round", (json_int_t)r->round,
+        "accuracy", r->accuracy, "plain_accuracy", r->plain_accuracy, "clients_submitted",
+        (json_int_t)r->submitted, "clients_included", (json_int_t)r->included, "clients_dropped",
+        (json_int_t)r->dropped, "shareholders_answered", (json_int_t)r->answered, "sum_exact",
+        (int)r->sum_exact, "upload_bytes_per_client", (json_int_t)r->upload_bytes, "seconds",
+        r->seconds);
+    if (row != NULL && (r->epsilon != 0 || r->has_metrics)) {
+        (void)json_object_set_new(row, "epsilon", json_real(r->epsilon));
+        (void)json_object_set_new(row, "clip_norm", json_real(r->clip_norm));
+    }
     if (row != NULL && r->has_metrics) {
         (void)json_object_set_new(row, "metrics",
                                   json_pack("{s:f, s:f, s:f}", "loss", r->metrics.loss, "accuracy",
