@@ -68,7 +68,7 @@ static const vs_opt options[] = {{.name = "federation",
                                  VS_OPT_JSON,
                                  {0}};
 static const vs_positional positionals[] = {
-    {.name = "FILE", .min = 1, .max = 1000, .help = "Evidence, as in DATA/blobs/evidence."}, {0}};
+    {.name = "FILE", .min = 1, .max = 1000, .help = "Evidence, as DATA/blobs/evidence-..."}, {0}};
 
 const vs_command vs_cmd_evidence = {
     .name = "evidence",
@@ -77,11 +77,12 @@ const vs_command vs_cmd_evidence = {
         "Evidence is signed bytes of one party that contradict each other: two submissions, two "
         "votes, two sets, checkpoints of two logs, a share that its own proof refutes. It needs no "
         "log and nobody's word, only the federation file. A shareholder keeps what it comes by in "
-        "DATA/blobs/evidence; the ledger's own is checked by veilsum audit.\n\nA line that begins "
+        "DATA/blobs/evidence-...; the ledger's own is checked by veilsum audit.\n\nA line that "
+        "begins "
         "with \"proven\" is a proof. \"stated\" is a signed complaint that only its author vouches "
         "for. A file that proves nothing ends the command with status 1.",
     .options = options,
     .positionals = positionals,
     .examples = "veilsum evidence --federation federation.json \\\n"
-                "    data/blobs/evidence/0000000000000000",
+                "    data/blobs/evidence-0000000000000000",
     .run = run_evidence};

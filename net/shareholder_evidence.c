@@ -1,5 +1,5 @@
 /* Evidence that a shareholder comes by: kept for ever, given to the aggregator on its order, and as
- * files ("evidence/<number>" among the blobs) for whoever runs it (net/evidence.h).
+ * files ("evidence-<number>" among the blobs) for whoever runs it (net/evidence.h).
  *
  * What is kept was checked as anybody else would check it, so nothing honest is ever accused. */
 #include <inttypes.h>
@@ -16,6 +16,14 @@
 #define HEADER_TAIL 64u
 
 /* --- keeping ---------------------------------------------------------------------------------- */
+
+/* A file that people find: DIR/blobs/evidence-<number>. */
+static sh_name file_of(uint64_t number)
+{
+    sh_name name;
+    (void)snprintf(name.text, sizeof name.text, "evidence-%016" PRIx64, number);
+    return name;
+}
 
 static vs_err count_evidence(void *ctx, const char *key, const uint8_t *value, size_t len)
 {
@@ -34,10 +42,10 @@ vs_err vs_sh_evidence_load(vs_shareholder *sh, vs_diag *diag)
 
 static vs_err store_evidence(vs_shareholder *sh, const vs_buf *bytes, vs_diag *diag)
 {
-    sh_name name = vs_sh_key_at("evidence", sh->n_evidence);
+    sh_name key = vs_sh_key_at("evidence", sh->n_evidence), name = file_of(sh->n_evidence);
     uint8_t size[8];
     vs_store_le64(size, bytes->len);
-    vs_store_item item = vs_sh_item(&name, size, sizeof size);
+    vs_store_item item = vs_sh_item(&key, size, sizeof size);
     vs_err err = sh->store.ops->blob_remove(sh->store.ctx, name.text, diag); /* half of one */
     if (err == VS_OK) {
         err = sh->store.ops->blob_write(sh->store.ctx, name.text, 0, bytes->p, bytes->len, diag);
@@ -348,7 +356,7 @@ vs_err vs_sh_on_evidence(vs_shareholder *sh, const vs_request *req, vs_buf *repl
         return vs_reply_error(reply, vsw_Code_NOT_FOUND, sh->n_evidence,
                               "there is no evidence %" PRIu64, op->number);
     }
-    sh_name name = vs_sh_key_at("evidence", op->number);
+    sh_name name = file_of(op->number);
     err = sh->store.ops->blob_size(sh->store.ctx, name.text, &total, &found, diag);
     if (err == VS_OK && found) {
         err = sh->store.ops->blob_read(sh->store.ctx, name.text, op->offset, SH_EVIDENCE_PIECE,

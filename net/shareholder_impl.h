@@ -5,8 +5,8 @@
  * may remain), "round/<round>/..." with open,
  * client/<key>, header/<submission>, trailer/<submission>, order-vote, list, vote, set, closed,
  * answer, sitout, over, blob/<sha256>; "log/entry/<index>", "log/head", "log/root/<size>",
- * "log/refused/<index>", "log/refused-entry/<index>", "log/note"; "evidence/<number>" (also a
- * blob). Rounds, sizes and
+ * "log/refused/<index>", "log/refused-entry/<index>", "log/note"; "evidence/<number>" (blob
+ * "evidence-<number>"). Rounds, sizes and
  * indices are 16 hex digits. Blobs: "<round>/upload/<submission>" (a client's sealed chunks),
  * "<round>/answer", "<round>/sum/<j>". Secrets: "round-<round>" (X25519). */
 #ifndef VS_NET_SHAREHOLDER_IMPL_H

@@ -63,3 +63,8 @@ endif()
 add_executable(veilsum_liar EXCLUDE_FROM_ALL ${cli_sources} tests/chaos/liar.c)
 target_link_libraries(veilsum_liar PRIVATE vs_bench PkgConfig::SODIUM PkgConfig::JANSSON m)
 target_link_options(veilsum_liar PRIVATE "LINKER:--wrap=vs_sh_sum_exactly,--wrap=vs_encoder_share")
+
+# Every attack of docs/SECURITY.md has a test, and every attack test is in its table.
+if(VS_PYTHON)
+  add_test(NAME attack.table COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/attack/table.py ${PROJECT_SOURCE_DIR})
+endif()

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
+#include "fl/npy.h"
 #include "ledger/dsse.h"
 #include "net/call.h"
 #include "net/keys.h"
@@ -144,6 +145,7 @@ static void spawn_daemon(arena *a, uint32_t party)
     (void)snprintf(key, sizeof key, "%s.key", name);
     (void)snprintf(data, sizeof data, "%s", name);
     (void)snprintf(log, sizeof log, "%s.log", name);
+    write_file(a, log, "", 0); /* nothing of an earlier run is taken for this one */
     const char *args[] = {party == 0 ? "aggregator" : "shareholder",
                           "--federation",
                           "federation.json",
@@ -382,6 +384,11 @@ static vsw_RoundInfo info_of(arena *a, uint64_t round, vs_buf *open)
     return info;
 }
 
+vsw_RoundInfo arena_info(arena *a)
+{
+    return info_of(a, 0, NULL);
+}
+
 vsw_Code arena_control_open(arena *a, const vs_h32 *model_hash)
 {
     vs_caller caller = admin_of(a);
@@ -596,7 +603,27 @@ void arena_kept_evidence(arena *a, uint32_t j, uint32_t nth, vs_buf *out)
 {
     char path[400], name[16];
     vs_diag diag = {{0}};
-    (void)snprintf(path, sizeof path, "%s/%s/blobs/evidence/%016" PRIx32, a->folder,
+    (void)snprintf(path, sizeof path, "%s/%s/blobs/evidence-%016" PRIx32, a->folder,
                    name_of(name, j), nth);
     must(vs_file_read(out, path, 1 << 24, &diag), &diag, "kept evidence");
+}
+
+void arena_client_files(arena *a, uint32_t i)
+{
+    char path[400], name[32];
+    vs_diag diag = {{0}};
+    double update[ARENA_DIM];
+    const size_t dims[] = {ARENA_DIM};
+    (void)snprintf(name, sizeof name, "c%u.key", i);
+    path_of(path, a, name);
+    must(vs_keys_save(a->tf->client[i], path, &diag), &diag, "client's key");
+    (void)snprintf(name, sizeof name, "c%u.enrolment", i);
+    path_of(path, a, name);
+    must(vs_enrolment_save(path, &a->tf->fed->id, &a->tf->client[i]->pub, a->tf->enrolment[i],
+                           &diag),
+         &diag, "client's enrolment");
+    for (uint32_t x = 0; x < ARENA_DIM; x++) update[x] = (double)(x % 7) / 10;
+    (void)snprintf(name, sizeof name, "u%u.npy", i);
+    path_of(path, a, name);
+    must(vs_npy_write(path, update, dims, 1, &diag), &diag, "update");
 }

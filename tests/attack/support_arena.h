@@ -105,6 +105,10 @@ void arena_expect_audit(arena *a);
 int arena_run(arena *a, const char *const *args);
 /* `veilsum evidence` accepts these bytes as a file and says these words. */
 void arena_expect_evidence_file(arena *a, const vs_buf *bytes, const char *words);
+/* Files of client i for the program: c<i>.key, c<i>.pub, c<i>.enrolment, u<i>.npy. */
+void arena_client_files(arena *a, uint32_t i);
+/* What the aggregator says of its newest round. */
+vsw_RoundInfo arena_info(arena *a);
 /* The nth evidence that shareholder j keeps, from its data folder. */
 void arena_kept_evidence(arena *a, uint32_t j, uint32_t nth, vs_buf *out);
 
