@@ -7,6 +7,8 @@
 
 #include <sodium.h>
 
+#include "base/bytes.h"
+
 __extension__ typedef unsigned __int128 u128;
 
 #define COIN_BYTES 1024u
@@ -60,15 +62,39 @@ static unsigned bits_of(u128 v)
     return low != 0 ? 64 - (unsigned)__builtin_clzll(low) : 0;
 }
 
+/* The same for n - 1 = last < 2^64, `bits` bits: the usual case, a word at a time. */
+static uint64_t below_64(coins *c, uint64_t last, unsigned bits)
+{
+    const uint64_t mask = bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
+    const uint32_t n_bytes = (bits + 7) / 8;
+    for (;;) {
+        uint64_t v = 0;
+        if (c->at + 8 <= COIN_BYTES) {
+            v = vs_load_le64(c->byte + c->at);
+            c->at += n_bytes;
+        } else {
+            for (uint32_t b = 0; b < n_bytes; b++) v |= (uint64_t)next_byte(c) << (8 * b);
+        }
+        v &= mask;
+        if (v <= last || c->err != VS_OK) return v <= last ? v : 0;
+    }
+}
+
 /* Exactly uniform in [0, n), n >= 1: ceil(bits(n - 1) / 8) bytes, little-endian, masked to the
  * bits of n - 1, until below n. */
 static u128 below(coins *c, u128 n)
 {
     const unsigned bits = bits_of(n - 1);
     const u128 mask = bits == 128 ? ~(u128)0 : ((u128)1 << bits) - 1;
+    if (bits <= 64) return below_64(c, (uint64_t)(n - 1), bits);
     for (;;) {
         u128 v = 0;
-        for (unsigned b = 0; b < bits; b += 8) v |= (u128)next_byte(c) << b;
+        if (c->at + 16 <= COIN_BYTES) {
+            v = (u128)vs_load_le64(c->byte + c->at + 8) << 64 | vs_load_le64(c->byte + c->at);
+            c->at += (bits + 7) / 8;
+        } else {
+            for (unsigned b = 0; b < bits; b += 8) v |= (u128)next_byte(c) << b;
+        }
         v &= mask;
         if (v < n || c->err != VS_OK) return v < n ? v : 0;
     }
