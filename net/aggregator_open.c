@@ -291,6 +291,10 @@ static vs_err open_round(ag_t *ag)
         vs_ag_enter(ag, vsw_Phase_COLLECT);
         vs_ag_notice(ag, "round %" PRIu64 ": open with %u of %u shareholders, %u coordinates",
                      number, round->open.n_shareholders, ag->fed->committee.n, round->open.dim);
+        if (round->open.noise_variance != 0) {
+            vs_ag_notice(ag, "round %" PRIu64 ": epsilon %.4g of %g once it counts", number,
+                         round->open.epsilon, ag->fed->privacy.max_epsilon);
+        }
     }
     free(round);
     free(entry);
