@@ -72,6 +72,7 @@ static int fill_options(const vs_args *args, vs_demo_options *o)
     o->json = vs_args_text(args, "json");
     o->keep = vs_args_text(args, "keep");
     o->picture = vs_args_text(args, "picture");
+    o->http = vs_args_text(args, "http");
     o->committee = vs_demo_committee(o->shareholders);
     status = fill_drops(args, o);
     if (status != VS_EXIT_OK) return status;
@@ -128,6 +129,7 @@ static vs_err play_rounds(vs_demo *d, vs_diag *diag)
         vs_demo_progress_end();
         if (err != VS_OK) break;
         d->n_rows = r;
+        err = vs_demo_write_metrics(d, diag);
         vs_demo_print_row(&d->row[r - 1], d);
     }
     vs_plain_free(plain);
@@ -293,6 +295,11 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .fallback = "veilsum-demo.svg",
      .help = "Accuracy over rounds; .svg or .png."},
+    {.name = "http",
+     .arg = "http://HOST:PORT",
+     .kind = VS_OPT_TEXT,
+     .help = "The aggregator serves its ledger there while the demo runs, with a page on which the "
+             "rounds can be watched and verified."},
     {.name = "keep",
      .arg = "DIR",
      .kind = VS_OPT_TEXT,
@@ -318,6 +325,7 @@ const vs_command vs_cmd_demo = {
     .options = options,
     .examples = "veilsum demo\n"
                 "veilsum demo --data fashion-mnist --rounds 10 --partition shards\n"
+                "veilsum demo --rounds 50 --http http://127.0.0.1:8080\n"
                 "veilsum demo --clients 3 --rounds 2 --model 784-10 --json result.json\n"
                 "veilsum demo --clients 40 --model 784-10 --rotation hadamard --metrics \\\n"
                 "    --clip-norm 1 --quantization-bits 20 --mechanism skellam \\\n"

@@ -13,6 +13,7 @@
 #include "ledger/export.h"
 #include "ledger/log.h"
 #include "net/federation.h"
+#include "net/page.h"
 
 static vs_err keep_name(void *ctx, vs_blob_kind kind, const vs_h32 *name)
 {
@@ -71,6 +72,7 @@ static int run_export(const vs_args *args)
                              fed == NULL ? NULL : &fed->policy, results, true, &diag);
     }
     if (err == VS_OK) err = vs_export_update(e, &diag);
+    if (err == VS_OK) err = vs_page_put(e, &diag);
     int status = err == VS_OK ? report(args, e, log, results) : vs_out_fail(&diag);
     vs_export_free(e);
     vs_federation_free(fed);

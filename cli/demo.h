@@ -36,6 +36,7 @@ typedef struct vs_demo_options {
     const char *json;       /* file, or NULL */
     const char *keep;       /* folder, or NULL: a temporary one */
     const char *picture;    /* file */
+    const char *http;       /* http://HOST:PORT of the page, or NULL: no page is served */
     vs_committee committee; /* from the number of shareholders */
     uint32_t min_clients;
     vs_federation *pipeline; /* its clipping, rotation, metrics and noise are the federation's */
@@ -169,6 +170,8 @@ void vs_demo_print_row(const vs_demo_row *row, const vs_demo *d);
 /* A line on the terminal that the next one replaces; NULL clears it. Nothing elsewhere. */
 void vs_demo_progress(const char *fmt, ...) VS_PRINTF(1, 2);
 void vs_demo_progress_end(void);
+/* The accuracy of the rounds so far, for the page beside the aggregator's published log. */
+VS_MUST_CHECK vs_err vs_demo_write_metrics(const vs_demo *d, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_demo_write_json(const vs_demo *d, vs_diag *diag);
 /* Accuracy over rounds, by gnuplot, as SVG or PNG by the file's ending. */
 VS_MUST_CHECK vs_err vs_demo_draw(const vs_demo *d, vs_diag *diag);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli/demo.h"
+#include "net/daemon.h"
 
 static const char *plural(uint32_t n)
 {
@@ -57,6 +58,7 @@ void vs_demo_print_intro(const vs_demo *d)
                  plural(o->training.local_epochs), o->training.batch_size,
                  o->training.learning_rate);
     print_parties(d);
+    if (o->http != NULL) (void)printf("  page           %s/\n", o->http);
     (void)printf("  folder         %s%s\n\n", d->folder,
                  o->keep == NULL ? ", removed at the end" : "");
     (void)fflush(stdout);
@@ -138,6 +140,25 @@ static json_t *row_json(const vs_demo_row *r)
                                             r->metrics.unclipped));
     }
     return row;
+}
+
+vs_err vs_demo_write_metrics(const vs_demo *d, vs_diag *diag)
+{
+    char path[VS_PROCESS_PATH_BYTES];
+    vs_buf text = {0};
+    vs_buf_text(&text, "{\"rounds\": [");
+    for (uint32_t i = 0; i < d->n_rows; i++) {
+        vs_buf_printf(&text, "%s{\"round\": %" PRIu32 ", \"accuracy\": %.6f}", i > 0 ? ", " : "",
+                      d->row[i].round, d->row[i].accuracy);
+    }
+    vs_buf_text(&text, "]}\n");
+    vs_err err = vs_buf_check(&text);
+    if (err == VS_OK) {
+        err = vs_demo_path(d, path, "aggregator/" VS_DAEMON_PUBLIC "/metrics.json", diag);
+    }
+    if (err == VS_OK) err = vs_file_write_durable(path, text.p, text.len, 0644, diag);
+    vs_buf_free(&text);
+    return err;
 }
 
 vs_err vs_demo_write_json(const vs_demo *d, vs_diag *diag)

@@ -22,6 +22,7 @@ typedef struct watch {
     bool shareholders_dropped;
     vsw_RoundInfo info; /* newest */
     double start;
+    bool closed; /* by us */
 } watch;
 
 static double now_s(void)
@@ -125,6 +126,20 @@ static bool set_is_fixed(vs_demo *d, uint32_t round)
     return false;
 }
 
+/* As a coordinator who knows that some are lost and waits no longer for them: all `present` clients
+ * have submitted, or the round goes on by itself. */
+static vs_err close_when_all_are_in(const vs_demo *d, watch *w, uint32_t round, uint32_t present,
+                                    vs_diag *diag)
+{
+    const vs_caller caller = vs_demo_caller(d);
+    if (w->closed || present == d->o.work.n_clients || w->info.phase != vsw_Phase_COLLECT ||
+        w->info.clients_submitted < present) {
+        return VS_OK;
+    }
+    w->closed = true;
+    return vs_call_end_round(&caller, VS_OPERATION_CLOSE, round, diag);
+}
+
 /* Until the round is final. Kills shareholders as soon as the set is fixed, where that is due. */
 static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target, vs_diag *diag)
 {
@@ -144,7 +159,8 @@ static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target,
             return vs_fail(diag, VS_ERR_STATE, "round %u was aborted: %s", round, w->info.detail);
         }
         show(d, w, round, target);
-        err = vs_demo_alive(d, diag);
+        err = close_when_all_are_in(d, w, round, target, diag);
+        if (err == VS_OK) err = vs_demo_alive(d, diag);
         if (err != VS_OK) return err;
         if (!w->drop || w->shareholders_dropped || d->o.drop_shareholders == 0) {
             (void)vs_stop_sleep(&d->stop, POLL_MS);
@@ -209,7 +225,7 @@ vs_err vs_demo_round(vs_demo *d, vs_plain *plain, uint32_t round, double *params
     }
     for (uint32_t i = 1; i <= target; i++) expected[i] = true;
     *row = (vs_demo_row){.round = round};
-    vs_err err = open_round(d, round, params, target, diag);
+    vs_err err = open_round(d, round, params, d->o.work.n_clients, diag);
     if (err == VS_OK) err = vs_plain_begin(plain, round, expected, diag);
     if (err == VS_OK) err = watch_round(d, &w, round, target, diag);
     if (err != VS_OK) return err;

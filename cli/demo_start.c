@@ -14,8 +14,9 @@ enum {
 /* --- processes
  * ------------------------------------------------------------------------------------- */
 
+/* http: address of the page, or NULL. */
 static vs_err start_daemon(vs_demo *d, vs_process *p, const char *role, const char *file,
-                           vs_diag *diag)
+                           const char *http, vs_diag *diag)
 {
     char federation[VS_PROCESS_PATH_BYTES], key[VS_PROCESS_PATH_BYTES], data[VS_PROCESS_PATH_BYTES],
         name[64];
@@ -26,8 +27,8 @@ static vs_err start_daemon(vs_demo *d, vs_process *p, const char *role, const ch
     (void)snprintf(name, sizeof name, "%s.log", file);
     if (err == VS_OK) err = vs_demo_path(d, p->log, name, diag);
     if (err != VS_OK) return err;
-    const char *const args[] = {role, "--federation", federation, "--key",
-                                key,  "--data",       data,       NULL};
+    const char *const args[] = {role, "--federation",         federation, "--key", key, "--data",
+                                data, http ? "--http" : NULL, http,       NULL};
     return vs_process_start(p, args, diag);
 }
 
@@ -37,7 +38,7 @@ vs_err vs_demo_start_shareholder(vs_demo *d, uint32_t j, vs_diag *diag)
     char file[32];
     (void)snprintf(file, sizeof file, "shareholder-%u", j);
     (void)snprintf(p->name, sizeof p->name, "shareholder %u", j);
-    return start_daemon(d, p, "shareholder", file, diag);
+    return start_daemon(d, p, "shareholder", file, NULL, diag);
 }
 
 vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag)
@@ -99,7 +100,7 @@ static vs_err start_all(vs_demo *d, vs_diag *diag)
     vs_process *aggregator = vs_demo_aggregator(d);
     (void)snprintf(aggregator->name, sizeof aggregator->name, "aggregator");
     d->n_processes = 1 + d->o.shareholders + d->o.work.n_clients;
-    vs_err err = start_daemon(d, aggregator, "aggregator", "aggregator", diag);
+    vs_err err = start_daemon(d, aggregator, "aggregator", "aggregator", d->o.http, diag);
     for (uint32_t j = 1; err == VS_OK && j <= d->o.shareholders; j++) {
         err = vs_demo_start_shareholder(d, j, diag);
     }

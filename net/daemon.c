@@ -13,6 +13,7 @@
 #include "net/edge.h"
 #include "net/http.h"
 #include "net/monitor.h"
+#include "net/page.h"
 #include "net/serve_log.h"
 #include "net/shareholder.h"
 #include "net/store.h"
@@ -277,7 +278,8 @@ static vs_err open_export(vs_export **export, char folder[PATH_BYTES], const vs_
         err = vs_export_open(export, folder, log, &d->fed->policy, d->fed->public_results, false,
                              diag);
     }
-    return err == VS_OK ? vs_export_update(*export, diag) : err;
+    if (err == VS_OK) err = vs_export_update(*export, diag);
+    return err == VS_OK ? vs_page_put(*export, diag) : err;
 }
 
 static vs_err connect_shareholders(vs_edge *edge, const vs_federation *fed, vs_diag *diag)
