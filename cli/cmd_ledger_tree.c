@@ -46,7 +46,8 @@ static int valid(const vs_args *args, const char *text)
 static int run_inclusion(const vs_args *args)
 {
     vs_h32 leaf_hash, root;
-    uint64_t index, size;
+    uint64_t index = 0;
+    uint64_t size = 0;
     vs_tree_path path;
     vs_diag diag = {{0}};
     vs_err err = hash_of(&leaf_hash, args, "leaf-hash", &diag);
@@ -110,7 +111,8 @@ const vs_command vs_cmd_ledger_verify_inclusion = {
 static int run_consistency(const vs_args *args)
 {
     vs_h32 root1, root2;
-    uint64_t size1, size2;
+    uint64_t size1 = 0;
+    uint64_t size2 = 0;
     vs_tree_path path;
     vs_diag diag = {{0}};
     vs_err err = number_of(&size1, args, "size1", &diag);

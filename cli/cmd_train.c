@@ -72,11 +72,13 @@ static int train_rounds(const vs_args *args, vs_trainer *t)
     t->stop = &stop;
     if (err == VS_OK) err = vs_trainer_init(t, &diag);
     if (err != VS_OK) {
+        t->stop = NULL;
         vs_stop_clear(&stop);
         return vs_out_fail(&diag);
     }
     uint64_t n_failed = vs_trainer_run(t, vs_args_uint(args, "rounds"));
     vs_trainer_clear(t);
+    t->stop = NULL;
     vs_stop_clear(&stop);
     return n_failed == 0 ? VS_EXIT_OK : VS_EXIT_FAILED;
 }

@@ -96,7 +96,7 @@ static void fill_party(vs_fed_party *party, const vs_keys *keys, uint16_t port)
 
 static vs_err add_parties(vs_demo *d, vs_federation *fed, vs_diag *diag)
 {
-    uint16_t port[1 + VS_DEMO_SHAREHOLDERS_MAX];
+    uint16_t port[1 + VS_DEMO_SHAREHOLDERS_MAX] = {0};
     vs_keys *keys = NULL;
     vs_err err = free_ports(port, 1 + d->o.shareholders, diag);
     if (err == VS_OK) err = make_keys(d, &d->admin, "admin", diag);

@@ -52,7 +52,7 @@ vs_err vs_ledger_or_published(char out[VS_LEDGER_PATH_BYTES], bool *published, c
 vs_err vs_ledger_hash(vs_h32 *out, const char *option, const char *text, vs_diag *diag)
 {
     size_t len = 0;
-    vs_h32 hash;
+    vs_h32 hash = {{0}};
     if (vs_base64_decode(hash.b, sizeof hash.b, &len, text, strlen(text)) != VS_OK ||
         len != sizeof hash.b) {
         return vs_fail(diag, VS_ERR_MALFORMED, "--%s: \"%.80s\" is not the base64 of 32 bytes",
@@ -199,7 +199,7 @@ static void say(vs_diag *says, const vs_entry *e)
 
 void vs_ledger_read(vs_ledger_line *out, vs_dsse *dsse, uint64_t index, const vs_buf *entry)
 {
-    vs_dsse own;
+    vs_dsse own = {0};
     vs_dsse *d = dsse != NULL ? dsse : &own;
     vs_diag text = {{0}};
     *out = (vs_ledger_line){.index = index, .len = entry->len, .kind = "?"};

@@ -198,7 +198,7 @@ vs_err vs_digits_take(vs_dataset *out, uint32_t n_rows, uint64_t seed, const uin
                       size_t n, vs_diag *diag)
 {
     VS_ASSERT(out != NULL && (rows != NULL ? n <= VS_DATASET_ROWS_MAX : n == n_rows));
-    uint8_t *all_labels;
+    uint8_t *all_labels = NULL;
     memset(out, 0, sizeof *out);
     vs_err err = vs_digits_labels(&all_labels, n_rows, seed, diag);
     if (err != VS_OK) return err;

@@ -16,7 +16,7 @@
 #include "fl/dataset.h"
 
 #define VS_DIGITS_SIDE 28u
-#define VS_DIGITS_FEATURES (VS_DIGITS_SIDE * VS_DIGITS_SIDE)
+#define VS_DIGITS_FEATURES ((size_t)VS_DIGITS_SIDE * VS_DIGITS_SIDE)
 #define VS_DIGITS_CLASSES 10u
 #define VS_DIGITS_TRAIN_ROWS 20000u /* what the demo uses */
 #define VS_DIGITS_TEST_ROWS 4000u

@@ -70,6 +70,7 @@ static vs_err source_read(source *s, uint8_t *out, size_t len, size_t *got, vs_d
         }
     }
     *got = len - s->z.avail_out;
+    s->z.next_out = NULL; /* out is the caller's and may be gone by the next call */
     return VS_OK;
 }
 
@@ -92,7 +93,7 @@ static vs_err source_finish(source *s, vs_diag *diag)
 
 static vs_err read_header(vs_idx *out, source *s, uint32_t n_dims, vs_diag *diag)
 {
-    uint8_t head[HEADER_MAX];
+    uint8_t head[HEADER_MAX] = {0};
     size_t len = 4 + 4 * (size_t)n_dims;
     size_t got;
     vs_err err = source_read(s, head, len, &got, diag);
@@ -113,7 +114,7 @@ static vs_err read_header(vs_idx *out, source *s, uint32_t n_dims, vs_diag *diag
     out->n_dims = n_dims;
     out->n = 1;
     for (uint32_t i = 0; i < n_dims; i++) {
-        const uint8_t *p = head + 4 + 4 * i;
+        const uint8_t *p = head + 4 + 4 * (size_t)i;
         out->dims[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
         if (out->dims[i] == 0) {
             return vs_fail(diag, VS_ERR_MALFORMED, "%s: dimension %u is 0", s->name, i);

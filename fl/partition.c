@@ -59,6 +59,7 @@ void vs_partition_format(char out[VS_PARTITION_TEXT_BYTES], vs_partition_rule ru
 /* Where part k of n_parts starts in n items: the first n % n_parts parts have one more. */
 static size_t part_start(size_t n, size_t n_parts, size_t k)
 {
+    VS_ASSERT(n_parts > 0);
     size_t extra = n % n_parts;
     return k * (n / n_parts) + (k < extra ? k : extra);
 }

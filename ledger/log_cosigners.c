@@ -90,7 +90,7 @@ static vs_err tell(vs_stmt *s, const vs_buf *note, size_t text_len, vs_log_cosig
 vs_err vs_log_cosigners(vs_log *log, uint64_t size, vs_log_cosigner visit, void *ctx, vs_diag *diag)
 {
     vs_buf note = {0};
-    vs_note_result who;
+    vs_note_result who = {0};
     vs_stmt *s = NULL;
     bool row = false;
     vs_err err = vs_log_store_note(&log->store, size, &note, diag);

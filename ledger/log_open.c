@@ -61,7 +61,7 @@ static vs_err load_edge(vs_log *log, uint64_t size, vs_diag *diag)
     }
     /* the compact range: one node per set bit of size, largest subtree first */
     t->range.size = size;
-    for (uint32_t bit = 64; bit-- > 0;) {
+    for (uint32_t bit = 63; bit-- > 0;) { /* SQLite holds sizes below 2^63 */
         if ((size >> bit & 1) == 0) continue;
         uint32_t n = UINT32_C(1) << (bit % 8);
         uint64_t first = (size >> (bit + 1) << (bit + 1)) >> (bit / 8 * 8);

@@ -202,7 +202,7 @@ vs_err vs_log_store_tile(vs_log_store *s, uint32_t level, uint64_t number,
     vs_err err = vs_stmt_step(s->get_tile, &row, diag);
     if (err == VS_OK && row) {
         const uint8_t *p = vs_stmt_blob(s->get_tile, 0, &len);
-        if (len % VS_H32_BYTES != 0 || len > VS_TILE_WIDTH * VS_H32_BYTES) {
+        if (len % VS_H32_BYTES != 0 || len > (size_t)VS_TILE_WIDTH * VS_H32_BYTES) {
             err = vs_fail(diag, VS_ERR_MALFORMED, "tile %u/%llu: %zu bytes", (unsigned)level,
                           (unsigned long long)number, len);
         } else {

@@ -89,8 +89,9 @@ static uint64_t split_of(uint64_t n)
  * complete subtrees from left to right, folded from the right. */
 static vs_err range_hash(const vs_tree_reader *tree, uint64_t start, uint64_t n, vs_h32 *out)
 {
-    vs_h32 part[64];
+    vs_h32 part[64] = {{{0}}};
     uint32_t n_parts = 0;
+    VS_ASSERT(n > 0);
     while (n > 0) {
         uint32_t level = log2_floor(n);
         vs_err err = tree->node(tree->ctx, level, start >> level, &part[n_parts++]);

@@ -92,11 +92,17 @@ const vs_kernels *vs_kernels_by_name(const char *name)
     return NULL;
 }
 
+/* How many run: the first does everywhere, and whoever runs a set runs those before it. */
+static size_t n_running(void)
+{
+    size_t n = 1;
+    while (n < N_ISAS && ISAS[n].runs_here()) n++;
+    return n;
+}
+
 static const vs_kernels *best(void)
 {
-    size_t i = N_ISAS - 1;
-    while (!ISAS[i].runs_here()) i--;
-    return ISAS[i].kernels;
+    return ISAS[n_running() - 1].kernels;
 }
 
 static const vs_kernels *choose(void)
@@ -137,7 +143,5 @@ bool vs_isa_supported(const char *name)
 const char *vs_isa_list(void)
 {
     static const char *const lists[] = {"portable", "portable avx2", "portable avx2 avx512"};
-    size_t i = N_ISAS - 1;
-    while (!ISAS[i].runs_here()) i--;
-    return lists[i]; /* whoever runs a set runs those before it */
+    return lists[n_running() - 1];
 }

@@ -53,14 +53,10 @@ static void aes_source(void *ctx, uint8_t *out, size_t len, uint32_t tile, uint3
         VS_ASSERT(EVP_EncryptInit_ex(aes->cipher, NULL, NULL, NULL, iv) == 1);
     }
     aes->position = tile == 0 && attempt == 0 ? offset + len : NO_POSITION;
-    while (len > 0) { /* CTR: encrypting zeros gives the keystream */
-        size_t part = len < sizeof zeros ? len : sizeof zeros;
-        int got = 0;
-        VS_ASSERT(EVP_EncryptUpdate(aes->cipher, out, &got, zeros, (int)part) == 1);
-        VS_ASSERT((size_t)got == part);
-        out += part;
-        len -= part;
-    }
+    int got = 0; /* CTR: encrypting zeros gives the keystream */
+    VS_ASSERT(len <= sizeof zeros);
+    VS_ASSERT(EVP_EncryptUpdate(aes->cipher, out, &got, zeros, (int)len) == 1);
+    VS_ASSERT((size_t)got == len);
 }
 
 static vs_prg *prg_alloc(uint32_t stream)

@@ -228,8 +228,8 @@ vs_err vs_enrolment_save(const char *path, const vs_h32 *federation_id,
 vs_err vs_enrolment_parse(vs_h32 *federation_id, vs_h32 *client_key, uint8_t sig[64],
                           const uint8_t *bytes, size_t len, const char *name, vs_diag *diag)
 {
-    vs_h32 federation;
-    vs_h32 client;
+    vs_h32 federation = {{0}};
+    vs_h32 client = {{0}};
     uint8_t signature[64];
     char hex[VS_HEX_CHARS(32)];
     char client_name[VS_NOTE_NAME_MAX + 1];

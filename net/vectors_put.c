@@ -136,7 +136,7 @@ void vs_draw_bytes(const vs_draw *d, const char *what, uint32_t index, void *out
 
 vs_h32 vs_draw_h32(const vs_draw *d, const char *what, uint32_t index)
 {
-    vs_h32 out;
+    vs_h32 out = {{0}};
     vs_draw_bytes(d, what, index, out.b, sizeof out.b);
     return out;
 }
