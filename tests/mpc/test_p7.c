@@ -160,6 +160,116 @@ Test(p7, field_is_right_everywhere)
     cr_assert_eq(vs_fe_of_u64(UINT64_MAX).v, UINT64_MAX % Q);
 }
 
+/* --- the consistency proof, n = 4, t = 1, k = 1, one column --------------------------------------
+ */
+
+static vs_fe2 element(uint64_t v)
+{
+    return (vs_fe2){{v % Q}, {v / Q % Q}};
+}
+
+/* Shares of one column by the real code: seed share and secret given. */
+static void share_one(const vs_sharing *s, vs_fe out[4], uint64_t seed, uint64_t secret)
+{
+    const vs_fe value = {secret};
+    const vs_fe *secrets[1] = {&value};
+    const vs_fe *seeds[1] = {&out[0]};
+    vs_fe *rest[3] = {&out[1], &out[2], &out[3]};
+    out[0].v = seed;
+    vs_share_columns(s, rest, secrets, seeds, 1);
+}
+
+/* W's value of one share vector of one column; started: vs_proof_start of the challenge. */
+static vs_fe2 proof_of(const vs_proof_acc *started, uint64_t share, uint64_t re, uint64_t im)
+{
+    vs_proof_acc acc = *started;
+    const vs_fe column[3] = {{share}, {re}, {im}};
+    vs_proof_update(&acc, column, 3);
+    return vs_proof_final(&acc);
+}
+
+/* By the real code: share j of a column by seed and secret, and W's value by share and masks. */
+static vs_fe shares_of[Q][Q][4];
+static vs_fe2 value_of[Q][Q][Q];
+
+static void fill_tables(vs_fe2 rho)
+{
+    vs_sharing *s = NULL;
+    vs_proof_acc started;
+    vs_proof_start(&started, rho, 1);
+    cr_assert_eq(vs_sharing_new(&s, 4, 1, 1), VS_OK);
+    for (uint64_t a = 0; a < Q; a++) {
+        for (uint64_t b = 0; b < Q; b++) {
+            share_one(s, shares_of[a][b], a, b);
+            for (uint64_t c = 0; c < Q; c++) value_of[a][b][c] = proof_of(&started, a, b, c);
+        }
+    }
+    vs_sharing_free(s);
+}
+
+/* Everything that the shareholder of point j sees, W too: how often, over all random choices. */
+static void count_views(uint64_t secret, uint32_t j, uint16_t *count)
+{
+    for (uint64_t c = 0; c < power_of_7(5); c++) {
+        const vs_fe *f = shares_of[c % Q][secret];
+        const vs_fe *re = shares_of[c / Q % Q][c / 49 % Q];
+        const vs_fe *im = shares_of[c / 343 % Q][c / 2401];
+        uint64_t view = f[j - 1].v + Q * (re[j - 1].v + Q * im[j - 1].v);
+        for (uint32_t x = 0; x < 2; x++) { /* W is a line: two values are all of it */
+            vs_fe2 w = value_of[f[x].v][re[x].v][im[x].v];
+            view = (view * Q + w.re.v) * Q + w.im.v;
+        }
+        count[view]++;
+    }
+}
+
+/* Zero-knowledge: for every challenge, what one shareholder sees with W is equally distributed for
+ * all secrets. */
+Test(p7, a_proof_says_nothing_that_a_share_does_not)
+{
+    enum { VIEWS = 7 * 7 * 7 * 7 * 7 * 7 * 7 };
+    static uint16_t first[VIEWS], other[VIEWS];
+    for (uint64_t r = 0; r < 49; r++) {
+        fill_tables(element(r));
+        uint32_t j = 1 + (uint32_t)(r % 4);
+        memset(first, 0, sizeof first);
+        count_views(0, j, first);
+        for (uint64_t secret = 1; secret < Q; secret++) {
+            memset(other, 0, sizeof other);
+            count_views(secret, j, other);
+            cr_assert(memcmp(first, other, sizeof first) == 0, "secret %d, rho %d, share %u",
+                      (int)secret, (int)r, j);
+        }
+    }
+}
+
+/* Two columns whose share is off by d1 and d2, the masks by d0: what accepts are the roots of
+ * d0 + d1 rho + d2 rho^2, never more than two of 49 unless all are zero. */
+Test(p7, a_wrong_share_passes_for_at_most_as_many_challenges_as_columns)
+{
+    static uint32_t accepted[7 * 7 * 7 * 3];
+    const vs_fe right[4] = {{0}, {0}, {0}, {0}};
+    uint32_t most = 0;
+    for (uint64_t r = 0; r < 49; r++) {
+        vs_proof_acc started;
+        vs_proof_start(&started, element(r), 2);
+        vs_proof_acc honest = started;
+        vs_proof_update(&honest, right, 4);
+        vs_fe2 want = vs_proof_final(&honest);
+        for (uint64_t e = 0; e < sizeof accepted / sizeof accepted[0]; e++) {
+            const vs_fe wrong[4] = {{e % Q}, {e / Q % Q}, {e / 49 % Q}, {e / 343}};
+            vs_proof_acc liar = started;
+            vs_proof_update(&liar, wrong, 4);
+            if (vs_fe2_equal(vs_proof_final(&liar), want)) accepted[e]++;
+        }
+    }
+    cr_expect_eq(accepted[0], 49);
+    for (size_t e = 1; e < sizeof accepted / sizeof accepted[0]; e++) {
+        if (accepted[e] > most) most = accepted[e];
+    }
+    cr_expect_eq(most, 2); /* M = 2: the bound is reached, and kept */
+}
+
 /* --- error location against the definition: the nearest of all 49^2 codewords -------------------
  */
 
@@ -172,11 +282,6 @@ static uint32_t distance(const vs_fe2 *word, vs_fe2 c0, vs_fe2 c1, bool wrong[6]
         far += wrong[i];
     }
     return far;
-}
-
-static vs_fe2 element(uint64_t v)
-{
-    return (vs_fe2){{v % Q}, {v / Q % Q}};
 }
 
 /* m = 6, r = 2: at most one codeword is within 2; wrong[] of it, or false. */

@@ -159,3 +159,14 @@ Test(pack, largest_sum_itself_is_allowed)
     cr_expect_eq(F.sums[0], 255);
     cr_expect_eq(unpack(23, 3, 254), VS_ERR_LIMIT);
 }
+
+/* Two of three columns: what the third would fill is not ours to clear. */
+Test(pack, a_refusal_clears_what_its_columns_cover_and_no_more)
+{
+    make_good(); /* ten coordinates in a column */
+    F.cells[0][0].v |= UINT64_C(1) << 60;
+    memset(F.sums, 0xff, sizeof F.sums);
+    cr_expect_eq(unpack(23, 2, 255), VS_ERR_LIMIT);
+    for (size_t i = 0; i < 20; i++) cr_expect_eq(F.sums[i], 0, "coordinate %zu", i);
+    for (size_t i = 20; i < 23; i++) cr_expect_eq(F.sums[i], UINT64_MAX, "coordinate %zu", i);
+}

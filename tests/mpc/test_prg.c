@@ -281,3 +281,29 @@ Test(prg, pair_is_elements_0_and_1)
     cr_expect_eq(rho.im.v, PRG_CHALLENGE_0[1]);
     vs_prg_free(NULL);
 }
+
+/* After a redraw of tile 0 the stream must set its counter again. */
+Test(prg, does_not_go_on_from_a_redraw)
+{
+    vs_prg *fresh = real_prg(VS_PRG_SHARE);
+    vs_prg *after = real_prg(VS_PRG_SHARE);
+    uint8_t want[32];
+    uint8_t got[32];
+    aes_source(&fresh->aes, want, sizeof want, 0, 0, VS_PRG_SHARE, sizeof got);
+    aes_source(&after->aes, got, sizeof got, 0, 1, VS_PRG_SHARE, 0);
+    aes_source(&after->aes, got, sizeof got, 0, 0, VS_PRG_SHARE, sizeof got);
+    cr_expect_arr_eq(got, want, sizeof want);
+    vs_prg_free(fresh);
+    vs_prg_free(after);
+}
+
+Test(prg, draws_its_very_last_elements)
+{
+    vs_prg *prg = real_prg(VS_PRG_SHARE);
+    vs_fe drawn[2];
+    vs_fe filled[2];
+    (void)vs_prg_draw(prg, drawn, ELEMENTS_MAX - 2, 2);
+    vs_prg_fill(prg, filled, ELEMENTS_MAX - 2, 2);
+    cr_expect_arr_eq(drawn, filled, sizeof filled);
+    vs_prg_free(prg);
+}
