@@ -13,6 +13,7 @@ The same SAMPLE and SEED take the same mutants; --seconds stops starting new one
 """
 import argparse
 import collections
+import filecmp
 import os
 import queue
 import random
@@ -115,17 +116,30 @@ class Worker:
     def __init__(self, folder):
         self.source = os.path.join(folder, "source")
         self.build = os.path.join(folder, "build")
-        shutil.rmtree(self.source, ignore_errors=True)
         tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, text=True,
                                  stdout=subprocess.PIPE).stdout.split()
         for name in tracked:
-            if os.path.exists(os.path.join(ROOT, name)):
-                os.makedirs(os.path.join(self.source, os.path.dirname(name)), exist_ok=True)
-                shutil.copy2(os.path.join(ROOT, name), os.path.join(self.source, name))
+            self.copy(name)
+        for folder, _, names in os.walk(self.source):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.path.relpath(path, self.source) not in tracked:
+                    os.remove(path)
         names = sorted(os.listdir(os.path.join(self.source, "tests", "mpc")))
         self.tests = [n[5:-2] for n in names if n.startswith("test_") and n.endswith(".c")]
         self.seconds = {}
         self.deps = {}
+        self.stale = set()  # tests built with a mutant in them
+
+    def copy(self, name):
+        """Only when it differs, and then with the time of now: ninja goes by times, and a kept
+        time would leave an object of the last run's mutant in place."""
+        source, target = os.path.join(ROOT, name), os.path.join(self.source, name)
+        if not os.path.exists(source):
+            return
+        if not os.path.exists(target) or not filecmp.cmp(source, target, shallow=False):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(source, target)
 
     def run(self, command, seconds=600):
         """Exit status, or None after a time-out. The whole process group ends with it."""
@@ -156,7 +170,7 @@ class Worker:
             sys.exit("mutate: the unchanged sources do not build: run ninja in " + self.build)
         for test in self.tests:
             start = time.monotonic()
-            if self.run(["./test_mpc_" + test]) != 0:
+            if self.run(["./test_mpc_" + test, "--fail-fast"]) != 0:
                 sys.exit("mutate: %s fails on the unchanged sources" % test)
             self.seconds[test] = time.monotonic() - start
             listing = subprocess.run(
@@ -171,6 +185,16 @@ class Worker:
         return sorted(self.tests, key=lambda t: (not t.startswith(stem), -kills[mutant.path, t],
                                                  self.seconds[t]))
 
+    def bring_up(self, test, mutant):
+        """Rebuild a program that contains the mutant, or still contains one before it."""
+        if mutant.path in self.deps[test]:
+            self.stale.add(test)
+        elif test in self.stale:
+            self.stale.remove(test)
+        else:
+            return True
+        return self.ninja("test_mpc_" + test) == 0
+
     def try_mutant(self, mutant, kills):
         """'invalid', 'survived', or the name of the test that saw it."""
         path = os.path.join(self.source, mutant.path)
@@ -184,11 +208,12 @@ class Worker:
             if self.ninja("vs_mpc") != 0:
                 return "invalid"
             for test in self.order(mutant, kills):
-                if mutant.path in self.deps[test] and self.ninja("test_mpc_" + test) != 0:
+                if not self.bring_up(test, mutant):
                     return "invalid"
                 limit = 10 + 8 * self.seconds[test]
-                if self.run(["./test_mpc_" + test, "--fail-fast"], limit) != 0:
-                    return test
+                status = self.run(["./test_mpc_" + test, "--fail-fast"], limit)
+                if status != 0:
+                    return "time-out" if status is None else test
             return "survived"
         finally:
             with open(path, "w", encoding="utf-8") as f:
@@ -229,6 +254,8 @@ def report(results, known):
         print("%-28s %8d %8d %8.1f" % (path, total[path], dead[path], 100 * dead[path] / total[path]))
     n, killed = sum(total.values()), sum(dead.values())
     print("%-28s %8d %8d %8.1f" % ("all", n, killed, 100 * killed / max(n, 1)))
+    seen = collections.Counter(o for o in results.values() if o not in ("survived", "invalid"))
+    print("killed by: " + ", ".join("%s %d" % pair for pair in seen.most_common()))
     print("%d did not compile (not counted); %d survivors are explained, %d are not"
           % (len(results) - n, equivalent, len(unexplained)))
     for mutant in unexplained:
@@ -255,6 +282,9 @@ def main():
     workers = [Worker(os.path.join(ROOT, "build", "mutate", str(i))) for i in range(options.jobs)]
     for worker in workers:
         worker.prepare()
+        control = Mutant(options.files[0], 0, 1, "", "")
+        if worker.try_mutant(control, collections.Counter()) != "survived":
+            sys.exit("mutate: a source rewritten without a change does not pass: is the machine overloaded?")
     todo = queue.SimpleQueue()
     for mutant in mutants:
         todo.put(mutant)
