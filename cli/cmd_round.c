@@ -352,9 +352,9 @@ static int print_result(const vs_args *args, const asker *a, const vs_fetched_re
                       (json_int_t)f->round.id.round, "clients", (json_int_t)r->count, "weight_sum",
                       (json_int_t)r->weight_sum, "dim", (json_int_t)f->round.open.dim, "answers",
                       (json_int_t)r->n_answers, "certain", r->certain ? 1 : 0, "margin",
-                      (json_int_t)r->margin, "wrong", (json_int_t)(r->n_wrong + r->n_outvoted),
-                      "step", step_of(f), "out", out, "epsilon", f->round.open.epsilon, "clip_norm",
-                      f->round.open.clip_norm);
+                      (json_int_t)r->margin, "wrong",
+                      (json_int_t)r->n_wrong + (json_int_t)r->n_outvoted, "step", step_of(f), "out",
+                      out, "epsilon", f->round.open.epsilon, "clip_norm", f->round.open.clip_norm);
         if (line != NULL && f->round.open.metrics > 0) {
             (void)json_object_set_new(line, "metrics",
                                       json_pack("{s:f, s:f, s:f}", "loss", f->metrics.loss,

@@ -1,5 +1,6 @@
-/* tests/analyse.h - included in front of every file by `./dev analyse` (but base/err.c): an analyser
- * that looks at one file at a time cannot know that vs_fail returns the error it is given. */
+/* tests/analyse.h - included in front of every file by `./dev analyse` (but base/err.c): an
+ * analyser that looks at one file at a time cannot know that vs_fail returns the error it is given.
+ */
 #ifndef VS_TESTS_ANALYSE_H
 #define VS_TESTS_ANALYSE_H
 
