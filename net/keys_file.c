@@ -1,6 +1,7 @@
 /* The JSON files of keys and enrolments. */
 #include "net/keys.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -117,10 +118,30 @@ static vs_err read_text(char *out, size_t cap, const vs_json_member *m, const ch
 static vs_err refuse_readable_by_others(const char *path, vs_diag *diag)
 {
     struct stat st;
-    if (stat(path, &st) != 0 || (st.st_mode & 077) == 0) return VS_OK; /* reading tells the rest */
+    /* systemd lets a unit's user read its credentials by an access list, which shows as rights of
+     * the group; the folder itself is closed to everybody else. */
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    size_t len = credentials == NULL ? 0 : strlen(credentials);
+    bool is_credential = len > 0 && strncmp(path, credentials, len) == 0 && path[len] == '/';
+    mode_t others = is_credential ? S_IRWXO : S_IRWXG | S_IRWXO;
+    if (stat(path, &st) != 0 || (st.st_mode & others) == 0) return VS_OK; /* reading tells why */
     return vs_fail(diag, VS_ERR_STATE,
                    "%s: others may read this secret key (mode %03o); run: chmod 600 %s", path,
                    (unsigned)st.st_mode & 0777u, path);
+}
+
+/* An easy mistake, and the message about rights would mislead. */
+static vs_err refuse_public(const char *path, const vs_buf *file, vs_diag *diag)
+{
+    static const char name[] = "\"veilsum_public_key\"";
+    size_t n = sizeof name - 1;
+    for (size_t i = 0; i + n <= file->len; i++) {
+        if (memcmp(file->p + i, name, n) != 0) continue;
+        return vs_fail(diag, VS_ERR_MALFORMED,
+                       "%s: is a public key; the secret key file is needed here (it ends in .key)",
+                       path);
+    }
+    return VS_OK;
 }
 
 static vs_err parse_secret(vs_keys **out, const vs_buf *file, const char *path, vs_diag *diag)
@@ -145,8 +166,9 @@ vs_err vs_keys_load(vs_keys **out, const char *path, vs_diag *diag)
 {
     *out = NULL;
     vs_buf file = {0};
-    vs_err err = refuse_readable_by_others(path, diag);
-    if (err == VS_OK) err = vs_file_read(&file, path, KEY_FILE_MAX, diag);
+    vs_err err = vs_file_read(&file, path, KEY_FILE_MAX, diag);
+    if (err == VS_OK) err = refuse_public(path, &file, diag);
+    if (err == VS_OK) err = refuse_readable_by_others(path, diag);
     if (err == VS_OK) err = parse_secret(out, &file, path, diag);
     vs_buf_free_secret(&file);
     return err;

@@ -42,9 +42,9 @@ foreach(isa portable avx2)
 endforeach()
 
 # Running a federation: metrics, logs, signals, TLS, IPv6, bad networks (operations.py), and broken
-# deployments before `veilsum doctor` (doctor.py).
+# deployments before `veilsum doctor` (doctor.py), and every command of docs/OPERATIONS.md.
 if(VS_PYTHON)
-  foreach(name operations doctor)
+  foreach(name operations doctor operations_md)
     add_test(NAME cli.${name} COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/${name}.py $<TARGET_FILE:veilsum>)
     set_tests_properties(cli.${name} PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
   endforeach()

@@ -104,6 +104,46 @@ Test(keys, never_overwrite_a_file_and_leave_no_half_pair)
     vs_test_folder_remove(folder);
 }
 
+/* `submit --key alice.pub`: the message is about the mistake, not about rights. */
+Test(keys, a_public_file_in_place_of_the_secret_one_is_named_as_such)
+{
+    char *folder = vs_test_folder_new();
+    char *path = in_folder(folder, "a.key");
+    char *pub = in_folder(folder, "a.pub");
+    vs_keys *keys = keys_of(1, "a");
+    vs_keys *again = keys;
+    vs_diag diag;
+    cr_assert_eq(vs_keys_save(keys, path, &diag), VS_OK);
+    cr_expect_eq(vs_keys_load(&again, pub, &diag), VS_ERR_MALFORMED);
+    cr_expect_null(again);
+    cr_expect(strstr(diag.text, "a.pub: is a public key") != NULL, "%s", diag.text);
+    vs_keys_free(keys);
+    free(path);
+    free(pub);
+    vs_test_folder_remove(folder);
+}
+
+/* systemd's credentials look readable by a group because of their access list. */
+Test(keys, a_credential_of_systemd_is_accepted)
+{
+    char *folder = vs_test_folder_new();
+    char *path = in_folder(folder, "a.key");
+    vs_keys *keys = keys_of(1, "a");
+    vs_keys *again = NULL;
+    vs_diag diag = {{0}};
+    cr_assert_eq(vs_keys_save(keys, path, &diag), VS_OK);
+    cr_assert_eq(chmod(path, 0440), 0);
+    cr_expect_eq(vs_keys_load(&again, path, &diag), VS_ERR_STATE);
+    cr_assert_eq(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+    cr_expect_eq(vs_keys_load(&again, path, &diag), VS_OK, "%s", diag.text);
+    vs_keys_free(again);
+    cr_assert_eq(chmod(path, 0444), 0);
+    cr_expect_eq(vs_keys_load(&again, path, &diag), VS_ERR_STATE, "others still may not");
+    vs_keys_free(keys);
+    free(path);
+    vs_test_folder_remove(folder);
+}
+
 Test(keys, refuse_a_secret_file_that_others_may_read)
 {
     char *folder = vs_test_folder_new();
