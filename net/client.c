@@ -161,6 +161,7 @@ void vs_client_free(vs_client *client)
     drop_secrets(client);
     vs_buf_free(&client->header_bytes);
     vs_buf_free(&client->trailer_bytes);
+    vs_buf_free(&client->open);
     sodium_memzero(client, sizeof *client);
     free(client);
 }

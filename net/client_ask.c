@@ -61,11 +61,14 @@ static vs_err same_round(vs_client *c, uint64_t now_ms, vsw_Phase phase, vs_diag
         return VS_OK;
     }
     if (!vs_h32_equal(&r->params_hash, &c->round.params_hash)) {
+        bool kept = false;
+        vs_err err = vs_client_accuse(c, &kept, diag);
+        if (err != VS_OK) return err;
         vs_client_fail(c,
                        "round %" PRIu64
                        ": the aggregator now shows another `open` of this round than "
-                       "the one that the submission was started for: refused",
-                       r->round);
+                       "the one that the submission was started for: refused%s",
+                       r->round, kept ? "; both are kept as evidence" : "");
         return VS_OK;
     }
     if (r->state == VS_CLIENT_RECORD_DONE) return report_done(c, diag);
@@ -161,6 +164,10 @@ static vs_err take_round_info(vs_client *c, uint64_t now_ms, const vs_reply *rep
         vs_client_fail(c, "the aggregator's round breaks a rule: %s", why.text);
         return VS_OK;
     }
+    vs_buf_reset(&c->open);
+    vs_buf_bytes(&c->open, reply->body, reply->body_len);
+    err = vs_buf_check(&c->open);
+    if (err != VS_OK) return vs_fail(diag, err, "client: out of memory");
     vs_client_link_ok(&c->aggregator);
     check_round(c, info->round);
     if (c->status.phase == VS_CLIENT_FAILED) return VS_OK;

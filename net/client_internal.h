@@ -6,6 +6,7 @@
 #ifndef VS_NET_CLIENT_INTERNAL_H
 #define VS_NET_CLIENT_INTERNAL_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -105,6 +106,7 @@ struct vs_client {
     vs_client_record record;
 
     vs_round round; /* from here on: valid once phase > ASKING */
+    vs_buf open;    /* the envelope that it came in */
     vs_encoder *encoder;
     uint32_t hashed; /* blocks hashed in pass 1 */
     vs_share_root *roots;
@@ -163,6 +165,14 @@ VS_MUST_CHECK vs_err vs_client_record_erase_seed(vs_client *c, vs_diag *diag);
 /* Valid distinct `closed` statements of the recorded round among the envelopes in body. */
 VS_MUST_CHECK vs_err vs_client_closure_count(const vs_client *c, const uint8_t *body, size_t len,
                                              uint32_t *n_valid);
+
+/* --- client_evidence.c --- */
+
+#define VS_CLIENT_EVIDENCE_NAME "evidence-%016" PRIx64 /* of a round: a blob of the store */
+/* Keep the `open` that a submission is started for. */
+VS_MUST_CHECK vs_err vs_client_open_keep(vs_client *c, vs_diag *diag);
+/* The aggregator shows another one: *kept when both are kept as evidence. */
+VS_MUST_CHECK vs_err vs_client_accuse(vs_client *c, bool *kept, vs_diag *diag);
 
 /* --- client_prepare.c --- */
 

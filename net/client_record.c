@@ -187,6 +187,7 @@ vs_err vs_client_record_begin(vs_client *c, vs_diag *diag)
      * is a file that the next attempt replaces. */
     seed_name(name, c, r.round);
     err = c->store.ops->secret_put(c->store.ctx, name, seed, sizeof seed, diag);
+    if (err == VS_OK) err = vs_client_open_keep(c, diag);
     if (err != VS_OK) goto cleanup;
     c->record = r;
     err = save(c, diag);

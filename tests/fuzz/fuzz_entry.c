@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     vs_diag diag;
     if (size == 0) return 0;
-    const char *kind = vs_entry_kind_name((vs_entry_kind)(1 + data[0] % 7));
+    int number = data[0] < 128 ? 1 + data[0] % 7 : VS_ENTRY_EVIDENCE + data[0] % 2;
+    const char *kind = vs_entry_kind_name((vs_entry_kind)number);
     vs_entry *e = malloc(sizeof *e);
     vs_entry *again = malloc(sizeof *again);
     VS_ASSERT(e != NULL && again != NULL);

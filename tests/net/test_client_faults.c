@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "net/evidence.h"
 #include "tests/net/client_expect.h"
 
 /* --- an aggregator that lies -------------------------------------------------------------------
@@ -55,8 +56,19 @@ Test(client_faults, refuses_another_open_of_a_round_it_started)
     vs_client_free(client);
     w->open->entry.u.open.target_clients = 9;
     vs_fakes_reopen(w);
-    expect_failed(w, "another `open`");
+    expect_failed(w, "both are kept as evidence");
     cr_expect_eq(w->header.len, 0);
+    vs_buf bytes = {0};
+    vs_entry_evidence e;
+    bool found = false;
+    cr_assert_eq(w->store.ops->blob_read(w->store.ctx, "evidence-0000000000000003", 0, 1 << 20,
+                                         &bytes, &found, &diag),
+                 VS_OK);
+    cr_assert(found);
+    cr_assert_eq(vs_evidence_check(&e, w->tf->fed, bytes.p, bytes.len, &diag), VS_OK, "%s",
+                 diag.text);
+    cr_expect_eq(e.party, VS_PARTY_AGGREGATOR, "anybody can check who lied");
+    vs_buf_free(&bytes);
     vs_fakes_free(w);
 }
 
