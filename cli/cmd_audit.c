@@ -51,11 +51,13 @@ static int print_json(listing *l, const vs_audit_report *r, bool trusted)
     char root[VS_HEX_CHARS(VS_H32_BYTES)];
     vs_hex_encode(root, r->root.b, sizeof r->root.b);
     json_t *value = json_pack(
-        "{s:b, s:s, s:I, s:s, s:i, s:i, s:I, s:i, s:i, s:I, s:I, s:s, s:o, s:o}", "ok",
-        r->ok ? 1 : 0, "origin", r->origin, "entries", (json_int_t)r->size, "root", root, "rounds",
-        (int)r->n_rounds, "aborted", (int)r->n_aborted, "not_recomputed", (int)r->n_not_recomputed,
-        "earlier_entries", r->remembered ? (json_int_t)r->earlier_size : (json_int_t)-1,
-        "cosignatures", (int)r->cosignatures, "cosigned_entries", (json_int_t)r->cosigned_size,
+        "{s:b, s:s, s:I, s:s, s:i, s:i, s:I, s:i, s:i, s:I, s:I, s:i, s:i, s:i, s:s, s:o, s:o}",
+        "ok", r->ok ? 1 : 0, "origin", r->origin, "entries", (json_int_t)r->size, "root", root,
+        "rounds", (int)r->n_rounds, "aborted", (int)r->n_aborted, "not_recomputed",
+        (int)r->n_not_recomputed, "earlier_entries",
+        r->remembered ? (json_int_t)r->earlier_size : (json_int_t)-1, "cosignatures",
+        (int)r->cosignatures, "cosigned_entries", (json_int_t)r->cosigned_size, "evidence",
+        (int)r->n_proofs, "statements", (int)r->n_statements, "key_changes", (int)r->n_keys,
         "federation", trusted ? "given" : "named by the log", "round_list", l->rounds, "problems",
         l->problems);
     l->rounds = l->problems = NULL; /* json_pack took them */
@@ -89,6 +91,11 @@ static int print_text(const vs_audit_report *r, bool trusted)
         (void)printf("not recomputed: %u result%s, whose sum shares are not public\n",
                      r->n_not_recomputed, r->n_not_recomputed == 1 ? "" : "s");
     }
+    if (r->n_proofs + r->n_statements > 0) {
+        (void)printf("evidence: %u proven, %u stated; veilsum ledger show says against whom\n",
+                     r->n_proofs, r->n_statements);
+    }
+    if (r->n_keys > 0) (void)printf("keys: %u revoked or rotated\n", r->n_keys);
     if (r->ok) {
         (void)printf("ledger: %" PRIu64 " entries, audit ok\n", r->size);
         return VS_EXIT_OK;

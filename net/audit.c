@@ -445,6 +445,9 @@ static vs_err run(audit *a)
     if (v != NULL && v->round.id.round != a->final_round) tell_round(a, v);
     check_cover(a);
     err = finish_state(a);
+    r->n_proofs = vs_replay_counts(a->rp).proofs;
+    r->n_statements = vs_replay_counts(a->rp).statements;
+    r->n_keys = vs_replay_counts(a->rp).keys;
     r->ok = r->n_problems == 0;
     return err;
 }

@@ -33,6 +33,8 @@ typedef struct vs_audit_report {
     /* Of a published log: the newest round, if it has a result that no quorum has cosigned yet;
      * else 0. Any older round like that is a problem, and so is every one of a ledger at rest. */
     uint64_t not_final;
+    uint32_t n_proofs, n_statements; /* evidence entries, each checked */
+    uint32_t n_keys;                 /* revocations and rotations */
     bool ok;
     uint32_t n_problems;
     bool remembered;       /* there was a checkpoint from an earlier audit */

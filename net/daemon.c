@@ -232,6 +232,7 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     if (err == VS_OK) err = vs_monitor_new(&monitor, d->fed, j, edge, d->notice, d->ctx, diag);
     if (err == VS_OK) err = open_http(&http, d, monitor, edge, NULL, diag);
     if (err == VS_OK) {
+        vs_shareholder_on_notice(role, d->notice, d->ctx);
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
         work w = {.d = d,
                   .edge = edge,

@@ -70,6 +70,11 @@ const vs_keyring *vs_replay_keys(const vs_replay *rp)
     return &rp->keys;
 }
 
+vs_replay_count vs_replay_counts(const vs_replay *rp)
+{
+    return rp->count;
+}
+
 void vs_replay_prev(const vs_replay *rp, vs_h32 *prev)
 {
     *prev = rp->prev;
@@ -383,8 +388,14 @@ static vs_err take_entry(vs_replay *rp, const entry_in *in)
         vs_budget_take(&rp->budget, &v->round.privacy, 0, v->abort.closed);
         rp->prev = in->leaf;
         break;
-    case VS_ENTRY_EVIDENCE: break;
-    case VS_ENTRY_KEY: err = vs_keyring_take(&rp->keys, &e->u.key); break;
+    case VS_ENTRY_EVIDENCE:
+        rp->count.statements += e->u.evidence.claim == VS_CLAIM_STATEMENT;
+        rp->count.proofs += e->u.evidence.claim != VS_CLAIM_STATEMENT;
+        break;
+    case VS_ENTRY_KEY:
+        err = vs_keyring_take(&rp->keys, &e->u.key);
+        rp->count.keys += err == VS_OK;
+        break;
     }
     if (err != VS_OK) return err;
     vs_merkle_append(&rp->tree, &in->leaf);

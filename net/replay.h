@@ -82,6 +82,11 @@ uint64_t vs_replay_size(const vs_replay *rp);
 void vs_replay_root(const vs_replay *rp, vs_h32 *root);
 /* Keys that entries revoked or rotated so far. */
 const vs_keyring *vs_replay_keys(const vs_replay *rp);
+/* Entries of these kinds so far. */
+typedef struct vs_replay_count {
+    uint32_t proofs, statements, keys;
+} vs_replay_count;
+vs_replay_count vs_replay_counts(const vs_replay *rp);
 /* Leaf hash of the federation's previous result or abort (or its federation entry). */
 void vs_replay_prev(const vs_replay *rp, vs_h32 *prev);
 uint64_t vs_replay_last_round(const vs_replay *rp); /* 0 if none */

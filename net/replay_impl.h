@@ -21,6 +21,7 @@ struct vs_replay {
     vs_h32 prev; /* what the next entry must name */
     uint64_t last_round;
     vs_keyring keys;
+    vs_replay_count count;
     vs_round_view view; /* of last_round, if that is not 0 */
     vs_budget budget;   /* of the rounds before it, and of it once it is over */
     /* root[i]: of the first set_index + 1 + i entries, i < n_roots: what an answer may name. */

@@ -162,6 +162,13 @@ void vs_shareholder_free(vs_shareholder *sh)
     free(sh);
 }
 
+void vs_shareholder_on_notice(vs_shareholder *sh, void (*notice)(void *ctx, const char *text),
+                              void *ctx)
+{
+    sh->notice = notice;
+    sh->notice_ctx = ctx;
+}
+
 uint32_t vs_shareholder_index(const vs_shareholder *sh)
 {
     return sh->j;

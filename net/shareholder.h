@@ -32,6 +32,10 @@ VS_MUST_CHECK vs_err vs_shareholder_step(vs_shareholder *sh, uint64_t now_ms, co
 
 /* It has adding up to do (after a restart) and wants the next TICK at once. */
 bool vs_shareholder_is_busy(const vs_shareholder *sh);
+/* One line for whoever runs it: evidence that was kept. The callback must not keep the text. */
+void vs_shareholder_on_notice(vs_shareholder *sh, void (*notice)(void *ctx, const char *text),
+                              void *ctx);
+
 uint32_t vs_shareholder_index(const vs_shareholder *sh);
 
 #endif /* VS_NET_SHAREHOLDER_H */

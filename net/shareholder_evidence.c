@@ -56,6 +56,16 @@ static vs_err store_evidence(vs_shareholder *sh, const vs_buf *bytes, vs_diag *d
     return err;
 }
 
+static void tell(vs_shareholder *sh, const vs_entry_evidence *e)
+{
+    vs_diag text, line;
+    if (sh->notice == NULL) return;
+    vs_evidence_describe(&text, e);
+    (void)vs_fail(&line, VS_OK, "evidence kept in %s: %s", file_of(sh->n_evidence - 1).text,
+                  text.text);
+    sh->notice(sh->notice_ctx, line.text);
+}
+
 /* Keep it if it proves what it claims; *kept may be NULL. */
 static vs_err keep(vs_shareholder *sh, const vs_buf *bytes, bool *kept, vs_diag *diag)
 {
@@ -66,7 +76,9 @@ static vs_err keep(vs_shareholder *sh, const vs_buf *bytes, bool *kept, vs_diag 
     if (vs_sh_is_fatal(err)) return vs_fail(diag, err, "evidence: out of memory");
     if (err != VS_OK || sh->n_evidence >= SH_EVIDENCE_MAX) return VS_OK;
     if (kept != NULL) *kept = true;
-    return store_evidence(sh, bytes, diag);
+    err = store_evidence(sh, bytes, diag);
+    if (err == VS_OK) tell(sh, &found);
+    return err;
 }
 
 /* Against the aggregator: of each kind one a round is enough. */

@@ -121,6 +121,8 @@ struct vs_shareholder {
     uint32_t n_keys;
     sh_upload *upload[SH_UPLOADS_MAX];
     uint64_t n_evidence;
+    void (*notice)(void *ctx, const char *text); /* may be NULL */
+    void *notice_ctx;
     size_t kept_bytes; /* of all uploads */
     vs_replay *log;    /* what we cosigned */
     vs_replay *ahead;  /* the same and the entries that were pushed since */

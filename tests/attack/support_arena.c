@@ -114,6 +114,7 @@ static void exec_program(arena *a, const char *log, const char *const *args)
     (void)dup2(out, 1);
     (void)dup2(out, 2);
     for (int fd = 3; fd < 256; fd++) (void)close(fd);
+    (void)setenv("XDG_STATE_HOME", a->folder, 1); /* what an auditor remembers of other tests */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlives the test */
     (void)alarm(LIFE_S);
     (void)execv(VS_PROGRAM, (char *const *)(uintptr_t)argv);
@@ -587,6 +588,8 @@ void arena_expect_audit(arena *a)
     if (status != 0 || strstr((const char *)a->text.p, "audit ok") == NULL) {
         fail("audit", (const char *)a->text.p);
     }
+    args[1] = "agg/public"; /* as outsiders see it */
+    if (arena_run(a, args) != 0) fail("audit of the published log", (const char *)a->text.p);
 }
 
 void arena_expect_evidence_file(arena *a, const vs_buf *bytes, const char *words)

@@ -20,6 +20,7 @@ typedef struct lie {
     bool forged_vote;    /* sign it with another key */
     bool silent_answer;  /* never answer */
     bool other_set;      /* answer for another set */
+    vs_buf accusation;   /* given as evidence, if it is not empty */
     vs_buf sealed[8];    /* the forged answer, by j */
     vs_buf answer;       /* last honest envelope of shareholder 7 */
     vs_buf other_answer; /* and the one for another set */
@@ -28,6 +29,7 @@ typedef struct lie {
 static void lie_free(lie *l)
 {
     for (uint32_t j = 0; j < 8; j++) vs_buf_free(&l->sealed[j]);
+    vs_buf_free(&l->accusation);
     vs_buf_free(&l->answer);
     vs_buf_free(&l->other_answer);
 }
@@ -127,11 +129,22 @@ static void forge_vote(vs_buf *reply)
     cr_assert_eq(vs_reply_encode(reply, &head, NULL, 0), VS_OK);
 }
 
+/* Evidence number 0 is the accusation; there is no other. */
+static void accuse(lie *l, const vs_request *q, vs_buf *reply)
+{
+    vsw_Reply head = {.which_result = vsw_Reply_progress_tag,
+                      .result.progress = {.next = l->accusation.len, .total = l->accusation.len}};
+    if (l->accusation.len == 0 || q->head.op.evidence.number != 0) return;
+    vs_buf_reset(reply);
+    cr_assert_eq(vs_reply_encode(reply, &head, l->accusation.p, l->accusation.len), VS_OK);
+}
+
 static void hook(void *ctx, arena *a, uint32_t j, const vs_request *q, vs_buf *reply)
 {
     lie *l = ctx;
     if (l->from == 0 || j < l->from) return;
     switch (q->head.which_op) {
+    case vsw_Request_evidence_tag: accuse(l, q, reply); break;
     case vsw_Request_vote_tag:
         if (l->no_vote) {
             vs_buf_reset(reply);
@@ -145,7 +158,7 @@ static void hook(void *ctx, arena *a, uint32_t j, const vs_request *q, vs_buf *r
             vs_buf_reset(reply);
         else if (l->other_set)
             answer_other_set(a, l, j, reply);
-        else if (!l->no_vote && !l->forged_vote)
+        else if (!l->no_vote && !l->forged_vote && l->accusation.len == 0)
             forge_answer(a, l, j, reply);
         break;
     case vsw_Request_answer_chunk_tag: give_forged(l, j, reply); break;
@@ -286,5 +299,49 @@ Test(attack_shareholders, forged_votes)
     vs_entry set = arena_entry(a, VS_ENTRY_SET, 0);
     for (uint32_t i = 0; i < set.u.set.n_votes; i++) cr_expect_neq(set.u.set.votes[i].index, 7);
     cr_expect_geq(set.u.set.n_votes, 5);
+    over(a, &l);
+}
+
+/* A client's real header and trailer with a made-up share: nothing that was signed is contradicted.
+ */
+Test(attack_shareholders, a_false_accusation_of_an_honest_client)
+{
+    lie l = {.from = 7};
+    arena *a = begin(&l);
+    const vs_test_sub *honest = a->sub[0];
+    uint8_t share[VS_NONCE_BYTES + 8] = {1};
+    vs_evidence_begin(&l.accusation, &a->round.id, VS_CLAIM_INCONSISTENT_SHARE, 7, 3);
+    vs_evidence_part(&l.accusation, honest->begin.p, honest->begin.len - 64);
+    vs_evidence_part(&l.accusation, honest->finish.p, honest->finish.len);
+    vs_evidence_part2(&l.accusation, share, VS_NONCE_BYTES, honest->rows,
+                      (honest->columns + 2) * VS_FE_BYTES);
+    (void)arena_finish(a);
+    arena_expect_honest(a, CLIENTS);
+    arena_pump(a, 700);
+    cr_expect_not(arena_has_entry(a, VS_ENTRY_EVIDENCE, 0), "nothing is logged against it");
+    over(a, &l);
+}
+
+/* What cannot be proven is logged as what it is: the shareholder's own word. */
+Test(attack_shareholders, a_complaint_without_a_proof_is_a_statement)
+{
+    lie l = {.from = 7};
+    arena *a = begin(&l);
+    const vs_test_sub *honest = a->sub[0];
+    vs_buf text = {0};
+    uint8_t sig[64];
+    cr_assert_eq(vs_complaint_bytes(&text, &a->round.id, 7, &honest->h.pseudonym,
+                                    &honest->h.submission, VS_REJECT_COMMITMENT_MISMATCH),
+                 VS_OK);
+    vs_sign(sig, text.p, text.len, a->tf->shareholder[6]->identity_seed);
+    vs_evidence_begin(&l.accusation, &a->round.id, VS_CLAIM_STATEMENT, 7, 1);
+    vs_evidence_part2(&l.accusation, text.p, text.len, sig, sizeof sig);
+    (void)arena_finish(a);
+    arena_expect_honest(a, CLIENTS); /* the client stays in the sum */
+    vs_entry_evidence e = arena_evidence(a, 0);
+    cr_expect_eq(e.claim, VS_CLAIM_STATEMENT);
+    cr_expect_eq(e.index, 7, "whose word it is");
+    cr_expect(vs_h32_is_zero(&e.key), "nobody is unmasked");
+    vs_buf_free(&text);
     over(a, &l);
 }
