@@ -78,13 +78,13 @@ typedef struct work {
     vs_outbox box;                  /* what may leave once everything promised is durable */
 } work;
 
-/* Everything that was promised becomes durable and what is new in the log is exported, then the
- * replies leave. */
-static vs_err let_go(work *w, vs_diag *diag)
+/* Everything that was promised (all: and what may be stored later) becomes durable and what is new
+ * in the log is exported, then the replies leave. */
+static vs_err let_go(work *w, bool all, vs_diag *diag)
 {
     bool promised = vs_store_promised(&w->store);
     double start = seconds();
-    vs_err err = vs_store_flush(&w->store, diag);
+    vs_err err = promised || all ? vs_store_flush(&w->store, diag) : VS_OK;
     if (promised) vs_monitor_committed(w->monitor, seconds() - start);
     if (err == VS_OK && w->export != NULL) err = vs_export_update(w->export, diag);
     return err == VS_OK ? vs_edge_flush(w->edge, &w->box, diag) : err;
@@ -109,7 +109,7 @@ static vs_err tick(work *w, vs_diag *diag)
     for (uint32_t k = 0; err == VS_OK && vs_monitor_question(w->monitor, k, &event); k++) {
         err = step(w, &event, diag);
     }
-    return err == VS_OK ? let_go(w, diag) : err;
+    return err == VS_OK ? let_go(w, true, diag) : err;
 }
 
 static size_t box_bytes(const vs_outbox *box)
@@ -128,13 +128,13 @@ static vs_err take_events(work *w, vs_event *event, vs_diag *diag)
         if (event->kind != VS_EVENT_TICK) err = step(w, event, diag);
         if (err != VS_OK) return err;
         if (!vs_store_promised(&w->store)) {
-            err = let_go(w, diag);
+            err = let_go(w, false, diag);
             if (err != VS_OK) return err;
         }
         if (n >= BATCH_EVENTS || box_bytes(&w->box) >= BATCH_BYTES) break;
         if (vs_edge_wait(w->edge, event, 0) != VS_OK) break;
     }
-    return let_go(w, diag);
+    return let_go(w, false, diag);
 }
 
 /* Take events until told to stop. A step that fails is the machine's fault: nothing it made leaves.
@@ -163,6 +163,7 @@ static vs_err loop(work *w, vs_diag *diag)
             next_tick = now + TICK_MS;
         }
     }
+    if (err == VS_OK) err = vs_store_flush(&w->store, diag);
     if (err == VS_OK) notice(w->d, "stopping: what was promised is written, connections close");
     vs_outbox_free(&w->box);
     return err;

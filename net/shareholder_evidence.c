@@ -147,7 +147,6 @@ vs_err vs_sh_accuse_proof(vs_shareholder *sh, const sh_client *c, const uint8_t 
 static vs_err share_part(vs_shareholder *sh, sh_upload *up, vs_buf *out, vs_diag *diag)
 {
     const sh_round *r = sh->round;
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &up->submission);
     uint64_t total = 0;
     for (uint32_t chunk = 0; chunk < r->chunks; chunk++) {
         total += vs_sh_chunk_len(r, chunk) - VS_SEAL_TAG_BYTES;
@@ -158,8 +157,9 @@ static vs_err share_part(vs_shareholder *sh, sh_upload *up, vs_buf *out, vs_diag
         size_t len = vs_sh_chunk_len(r, chunk);
         bool found = false;
         vs_buf_reset(&sh->sealed);
-        err = sh->store.ops->blob_read(sh->store.ctx, blob.text, vs_sh_chunk_offset(r, chunk), len,
-                                       &sh->sealed, &found, diag);
+        sh_place at = vs_sh_chunk_place(sh, &r->client[up->client], chunk);
+        err = sh->store.ops->blob_read(sh->store.ctx, at.blob.text, at.offset, len, &sh->sealed,
+                                       &found, diag);
         if (err == VS_OK && (!found || sh->sealed.len != len)) err = VS_ERR_STATE;
         if (err == VS_OK) {
             err = vs_unseal_chunk(up->seal, sh->plain, sh->sealed.p, len, chunk,

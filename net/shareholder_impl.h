@@ -6,8 +6,8 @@
  * client/<key>, header/<submission>, trailer/<submission>, order-vote, list, vote, set, closed,
  * answer, sitout, over, blob/<sha256>; "log/entry/<index>", "log/head", "log/root/<size>",
  * "log/refused/<index>", "log/refused-entry/<index>", "log/note"; "evidence/<number>" (blob
- * "evidence-<number>"). Rounds, sizes and
- * indices are 16 hex digits. Blobs: "<round>/upload/<submission>" (a client's sealed chunks),
+ * "evidence-<number>"). Rounds, sizes and indices are 16 hex digits. Blobs:
+ * "<round>/uploads/<file>" (sealed chunks, a slot for each client),
  * "<round>/answer", "<round>/sum/<j>". Secrets: "round-<round>" (X25519). */
 #ifndef VS_NET_SHAREHOLDER_IMPL_H
 #define VS_NET_SHAREHOLDER_IMPL_H
@@ -55,6 +55,7 @@ typedef struct sh_client {
     bool twice;  /* signed two different submissions: evidence is stored, left out of the list */
     bool in_sum; /* its share is in the running sum */
     bool broken; /* its stored bytes do not open c_j any more */
+    uint32_t file, slot; /* where its sealed chunks are */
 } sh_client;
 
 /* An upload that is running: rebuilt from the stored chunks when it is not in memory. In
@@ -104,6 +105,7 @@ typedef struct sh_round {
     uint32_t n_clients, cap_clients;
     uint32_t *by_key, *by_submission; /* positions in client, sorted */
     uint32_t n_accepted, n_rejected, n_broken;
+    uint32_t next_file, next_slot; /* of the next client's chunks */
     sh_sum sum;
 } sh_round;
 
@@ -198,14 +200,24 @@ sh_client *vs_sh_client_by_key(sh_round *r, const vs_h32 *key);
 sh_client *vs_sh_client_by_submission(sh_round *r, const vs_h32 *submission);
 VS_MUST_CHECK vs_err vs_sh_client_add(sh_round *r, const sh_client *c);
 /* Durable record of a client; more may be put in the same batch. */
-#define SH_CLIENT_BYTES 132u
+#define SH_CLIENT_BYTES 140u
+#define SH_CLIENT_FILE_AT 132u /* u32 file, u32 slot */
 void vs_sh_client_encode(uint8_t out[SH_CLIENT_BYTES], const sh_client *c);
 VS_MUST_CHECK vs_err vs_sh_clients_load(vs_shareholder *sh, sh_round *r, vs_diag *diag);
 /* Stored header of a submission: header | client signature | enrolment signature. */
 VS_MUST_CHECK vs_err vs_sh_header_load(vs_shareholder *sh, const vs_h32 *submission, vs_buf *bytes,
                                        vs_header *h, vs_diag *diag);
 
-uint64_t vs_sh_chunk_offset(const sh_round *r, uint32_t chunk);
+/* Many clients share a file, because a file that is synced once costs the same for many: client c's
+ * chunks are in slot c->slot of blob c->file, all slots of a round have the same length. */
+#define SH_UPLOAD_FILE_BYTES (UINT64_C(1) << 30)    /* about; at least one slot */
+void vs_sh_client_place(sh_round *r, sh_client *c); /* give a new client its slot */
+typedef struct sh_place {
+    sh_name blob;
+    uint64_t offset;
+} sh_place;
+sh_place vs_sh_chunk_place(const vs_shareholder *sh, const sh_client *c, uint32_t chunk);
+sh_name vs_sh_uploads_name(uint64_t round, uint32_t file);
 size_t vs_sh_chunk_len(const sh_round *r, uint32_t chunk); /* sealed */
 /* The running state of this client's upload, rebuilt if needed. *out NULL and VS_OK: every place
  * is taken. */

@@ -416,13 +416,20 @@ vs_err vs_sh_on_open(vs_shareholder *sh, const vs_request *req, vs_buf *reply, v
 /* --- the end of a round --------------------------------------------------------------------------
  */
 
-static vs_err remove_upload(vs_shareholder *sh, const char *key, vs_diag *diag)
+/* The file of uploads in which this client has the first slot. key: "round/<round>/client/<key>" */
+static vs_err remove_uploads(vs_shareholder *sh, const char *key, vs_diag *diag)
 {
     uint64_t round = strtoull(key + strlen("round/"), NULL, 16);
-    sh_name blob;
-    (void)snprintf(blob.text, sizeof blob.text, "%016" PRIx64 "/upload%s", round,
-                   strrchr(key, '/'));
-    return sh->store.ops->blob_remove(sh->store.ctx, blob.text, diag);
+    vs_buf value = {0};
+    bool found = false;
+    vs_err err = sh->store.ops->get(sh->store.ctx, key, &value, &found, diag);
+    if (err == VS_OK && found && value.len == SH_CLIENT_BYTES &&
+        vs_load_le32(value.p + SH_CLIENT_FILE_AT + 4) == 0) {
+        sh_name blob = vs_sh_uploads_name(round, vs_load_le32(value.p + SH_CLIENT_FILE_AT));
+        err = sh->store.ops->blob_remove(sh->store.ctx, blob.text, diag);
+    }
+    vs_buf_free(&value);
+    return err;
 }
 
 vs_err vs_sh_finish(vs_shareholder *sh, uint64_t round, vs_diag *diag)
@@ -465,7 +472,7 @@ vs_err vs_sh_sweep(vs_shareholder *sh, vs_diag *diag)
     static const struct {
         const char *what;
         sh_each before;
-    } parts[] = {{"header/", remove_upload}, {"trailer/", NULL}, {"client/", NULL}};
+    } parts[] = {{"header/", NULL}, {"trailer/", NULL}, {"client/", remove_uploads}};
     first_sweep first = {0};
     bool more = false;
     if (!sh->sweeping) return VS_OK;

@@ -38,6 +38,13 @@ sh_name vs_sh_blob_name(uint64_t round, const char *what, const vs_h32 *id)
     return name;
 }
 
+sh_name vs_sh_uploads_name(uint64_t round, uint32_t file)
+{
+    sh_name name;
+    (void)snprintf(name.text, sizeof name.text, "%016" PRIx64 "/uploads/%08" PRIx32, round, file);
+    return name;
+}
+
 sh_name vs_sh_sum_name(uint64_t round, uint32_t j)
 {
     sh_name name;

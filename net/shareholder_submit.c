@@ -9,15 +9,20 @@
 
 #define SIGNATURE_BYTES 64u
 
+/* A client that has only begun may be forgotten in a crash: it begins again. */
 static vs_err store_client(vs_shareholder *sh, const sh_client *c, const vs_store_item *more,
                            vs_diag *diag)
 {
+    const size_t n = more == NULL ? 1 : 2;
     uint8_t record[SH_CLIENT_BYTES];
     sh_name key = vs_sh_key(sh->newest, "client", &c->key);
     vs_sh_client_encode(record, c);
     vs_store_item items[2] = {vs_sh_item(&key, record, sizeof record)};
     if (more != NULL) items[1] = *more;
-    return vs_sh_put(sh, items, more == NULL ? 1 : 2, diag);
+    if (c->state == SH_UPLOADING && !c->twice) {
+        return vs_store_put_later(&sh->store, items, n, diag);
+    }
+    return vs_sh_put(sh, items, n, diag);
 }
 
 /* The first signed bytes that contradict what the client signed before are kept as evidence; then
@@ -35,14 +40,11 @@ static vs_err signed_twice(vs_shareholder *sh, sh_client *c, bool header, const 
 
 static vs_err reject(vs_shareholder *sh, sh_client *c, vs_reject reason, vs_diag *diag)
 {
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
     sh->round->n_rejected += c->state != SH_REJECTED;
     c->state = SH_REJECTED;
     c->reason = reason;
     vs_sh_upload_drop(sh, c);
-    vs_err err = store_client(sh, c, NULL, diag);
-    if (err == VS_OK) err = sh->store.ops->blob_remove(sh->store.ctx, blob.text, diag);
-    return err;
+    return store_client(sh, c, NULL, diag); /* its bytes go with the file, when the round is over */
 }
 
 static vs_err reply_rejected(vs_buf *reply, const sh_client *c)
@@ -202,6 +204,7 @@ static vs_err begin_new(vs_shareholder *sh, const vs_header *h, const vs_request
     if (err != VS_OK || reply->len != 0) return err;
     sh_name key = vs_sh_key(sh->newest, "header", &h->submission);
     vs_store_item header = vs_sh_item(&key, req->body, req->body_len);
+    vs_sh_client_place(r, &c);
     err = store_client(sh, &c, &header, diag);
     if (err == VS_OK) err = vs_sh_client_add(r, &c);
     if (err == VS_OK) err = vs_sh_progress(reply, 0, r->chunks);
@@ -244,33 +247,49 @@ vs_err vs_sh_on_begin(vs_shareholder *sh, const vs_request *req, vs_buf *reply, 
 /* --- chunks --------------------------------------------------------------------------------------
  */
 
-/* Take the chunks from up->next on. at: where they start in the body. */
+/* Open, hash and check chunks from up->next on; *at moves behind them. VS_ERR_LIMIT: one is cut
+ * short; else as vs_sh_upload_feed. */
+static vs_err feed_chunks(vs_shareholder *sh, sh_upload *up, const vs_request *req, size_t *at)
+{
+    const sh_round *r = sh->round;
+    while (*at < req->body_len && up->next < r->chunks) {
+        size_t len = vs_sh_chunk_len(r, up->next);
+        if (req->body_len - *at < len) return VS_ERR_LIMIT;
+        vs_err err = vs_sh_upload_feed(sh, up, req->body + *at, len);
+        if (err != VS_OK) return err;
+        *at += len;
+    }
+    return VS_OK;
+}
+
+/* Take the chunks from up->next on. at: where they start in the body. They follow each other on the
+ * disk as well: one write. */
 static vs_err take_chunks(vs_shareholder *sh, sh_client *c, sh_upload *up, const vs_request *req,
                           size_t at, vs_buf *reply, vs_diag *diag)
 {
-    sh_round *r = sh->round;
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
-    while (at < req->body_len && up->next < r->chunks) {
-        uint32_t chunk = up->next;
-        size_t len = vs_sh_chunk_len(r, chunk);
-        if (req->body_len - at < len) {
-            return vs_reply_error(reply, vsw_Code_MALFORMED, chunk, "chunk %u is cut short", chunk);
-        }
-        vs_err err = vs_sh_upload_feed(sh, up, req->body + at, len);
-        if (err == VS_ERR_PROOF) {
-            return vs_reply_error(reply, vsw_Code_MALFORMED, chunk, "chunk %u fails authentication",
-                                  chunk);
-        }
-        if (err == VS_ERR_MALFORMED) { /* the client itself sealed this */
-            err = vs_sh_complain(sh, c, VS_REJECT_MALFORMED, diag);
-            if (err == VS_OK) err = reject(sh, c, VS_REJECT_MALFORMED, diag);
-            return err == VS_OK ? reply_rejected(reply, c) : err;
-        }
-        if (err != VS_OK) return err;
-        err = sh->store.ops->blob_write(sh->store.ctx, blob.text, vs_sh_chunk_offset(r, chunk),
-                                        req->body + at, len, diag);
-        if (err != VS_OK) return err;
-        at += len;
+    const sh_round *r = sh->round;
+    const size_t first = at;
+    const sh_place place = vs_sh_chunk_place(sh, c, up->next);
+    vs_err fed = feed_chunks(sh, up, req, &at);
+    vs_err err = VS_OK;
+    if (at > first) {
+        err = sh->store.ops->blob_write(sh->store.ctx, place.blob.text, place.offset,
+                                        req->body + first, at - first, diag);
+    }
+    if (err != VS_OK) return err;
+    switch (fed) {
+    case VS_OK: break;
+    case VS_ERR_LIMIT:
+        return vs_reply_error(reply, vsw_Code_MALFORMED, up->next, "chunk %u is cut short",
+                              up->next);
+    case VS_ERR_PROOF:
+        return vs_reply_error(reply, vsw_Code_MALFORMED, up->next, "chunk %u fails authentication",
+                              up->next);
+    case VS_ERR_MALFORMED: /* the client itself sealed this */
+        err = vs_sh_complain(sh, c, VS_REJECT_MALFORMED, diag);
+        if (err == VS_OK) err = reject(sh, c, VS_REJECT_MALFORMED, diag);
+        return err == VS_OK ? reply_rejected(reply, c) : err;
+    default: return fed;
     }
     if (at != req->body_len) {
         return vs_reply_error(reply, vsw_Code_MALFORMED, up->next, "bytes after the last chunk");
@@ -353,7 +372,7 @@ static vs_err accept(vs_shareholder *sh, sh_client *c, const vs_h32 *manifest, c
                      const vs_request *req, vs_buf *reply, vs_diag *diag)
 {
     sh_round *r = sh->round;
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
+    sh_name blob = vs_sh_uploads_name(sh->newest, c->file);
     sh_upload *up = NULL;
     vs_err err = vs_sh_upload_get(sh, c, &up, diag);
     if (err == VS_ERR_STATE || (err == VS_OK && up == NULL)) return resume(sh, c, reply, diag);

@@ -78,7 +78,6 @@ static vs_err apply_stored(vs_shareholder *sh, const sh_client *c, vs_seal *seal
 {
     const sh_round *r = sh->round;
     const vs_header_share *share = &h->share[vs_round_position(&r->round, sh->j)];
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &c->submission);
     uint8_t nonce[VS_NONCE_BYTES] = {0};
     vs_share_root root;
     vs_h32 opened = {{0}}, commitment;
@@ -88,8 +87,9 @@ static vs_err apply_stored(vs_shareholder *sh, const sh_client *c, vs_seal *seal
         bool found = false;
         size_t len = vs_sh_chunk_len(r, chunk);
         vs_buf_reset(&sh->sealed);
-        err = sh->store.ops->blob_read(sh->store.ctx, blob.text, vs_sh_chunk_offset(r, chunk), len,
-                                       &sh->sealed, &found, diag);
+        sh_place at = vs_sh_chunk_place(sh, c, chunk);
+        err = sh->store.ops->blob_read(sh->store.ctx, at.blob.text, at.offset, len, &sh->sealed,
+                                       &found, diag);
         if (err == VS_OK && (!found || sh->sealed.len != len)) err = VS_ERR_PROOF;
         if (err == VS_OK) {
             err =

@@ -99,6 +99,8 @@ void vs_sh_client_encode(uint8_t out[SH_CLIENT_BYTES], const sh_client *c)
     memcpy(out + 36, c->pseudonym.b, VS_H32_BYTES);
     memcpy(out + 68, c->manifest_hash.b, VS_H32_BYTES);
     memcpy(out + 100, c->commit_root.b, VS_H32_BYTES);
+    vs_store_le32(out + SH_CLIENT_FILE_AT, c->file);
+    vs_store_le32(out + SH_CLIENT_FILE_AT + 4, c->slot);
 }
 
 static vs_err load_client(void *ctx, const char *key, const uint8_t *value, size_t len)
@@ -117,6 +119,12 @@ static vs_err load_client(void *ctx, const char *key, const uint8_t *value, size
     memcpy(c.pseudonym.b, value + 36, VS_H32_BYTES);
     memcpy(c.manifest_hash.b, value + 68, VS_H32_BYTES);
     memcpy(c.commit_root.b, value + 100, VS_H32_BYTES);
+    c.file = vs_load_le32(value + SH_CLIENT_FILE_AT);
+    c.slot = vs_load_le32(value + SH_CLIENT_FILE_AT + 4);
+    if (c.file > r->next_file || (c.file == r->next_file && c.slot >= r->next_slot)) {
+        r->next_file = c.file;
+        r->next_slot = c.slot + 1;
+    }
     return vs_sh_client_add(r, &c);
 }
 
@@ -150,10 +158,29 @@ size_t vs_sh_chunk_len(const sh_round *r, uint32_t chunk)
 }
 
 /* All chunks between the first and the last have the same length. */
-uint64_t vs_sh_chunk_offset(const sh_round *r, uint32_t chunk)
+static uint64_t chunk_offset(const sh_round *r, uint32_t chunk)
 {
     if (chunk == 0) return 0;
     return vs_sh_chunk_len(r, 0) + (uint64_t)(chunk - 1) * vs_sh_chunk_len(r, 1);
+}
+
+void vs_sh_client_place(sh_round *r, sh_client *c)
+{
+    uint64_t slots = SH_UPLOAD_FILE_BYTES / vs_sealed_share_len(r->sum.columns, r->is_seed);
+    if (r->next_slot >= (slots == 0 ? 1 : slots)) {
+        r->next_file++;
+        r->next_slot = 0;
+    }
+    c->file = r->next_file;
+    c->slot = r->next_slot++;
+}
+
+sh_place vs_sh_chunk_place(const vs_shareholder *sh, const sh_client *c, uint32_t chunk)
+{
+    const sh_round *r = sh->round;
+    const uint64_t slot_bytes = vs_sealed_share_len(r->sum.columns, r->is_seed);
+    return (sh_place){.blob = vs_sh_uploads_name(sh->newest, c->file),
+                      .offset = c->slot * slot_bytes + chunk_offset(r, chunk)};
 }
 
 /* --- one upload ----------------------------------------------------------------------------------
@@ -284,14 +311,14 @@ static vs_err upload_start(vs_shareholder *sh, sh_upload *up, const sh_client *c
 static vs_err upload_catch_up(vs_shareholder *sh, sh_upload *up, vs_diag *diag)
 {
     const sh_round *r = sh->round;
-    sh_name blob = vs_sh_blob_name(sh->newest, "upload", &up->submission);
     vs_err err = VS_OK;
     while (err == VS_OK && up->next < r->chunks) {
         bool found = false;
         size_t len = vs_sh_chunk_len(r, up->next);
         vs_buf_reset(&sh->sealed);
-        err = sh->store.ops->blob_read(sh->store.ctx, blob.text, vs_sh_chunk_offset(r, up->next),
-                                       len, &sh->sealed, &found, diag);
+        sh_place at = vs_sh_chunk_place(sh, &r->client[up->client], up->next);
+        err = sh->store.ops->blob_read(sh->store.ctx, at.blob.text, at.offset, len, &sh->sealed,
+                                       &found, diag);
         if (err != VS_OK || !found || sh->sealed.len != len) break;
         err = vs_sh_upload_feed(sh, up, sh->sealed.p, len);
     }

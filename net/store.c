@@ -42,3 +42,10 @@ vs_err vs_store_flush(const vs_store *store, vs_diag *diag)
 {
     return store->ops->flush == NULL ? VS_OK : store->ops->flush(store->ctx, diag);
 }
+
+vs_err vs_store_put_later(const vs_store *store, const vs_store_item *items, size_t n,
+                          vs_diag *diag)
+{
+    const vs_store_ops *ops = store->ops;
+    return (ops->put_later != NULL ? ops->put_later : ops->put)(store->ctx, items, n, diag);
+}

@@ -41,8 +41,8 @@ typedef struct vs_store_ops {
     /* Keys with this prefix in byte order; "" is every key. */
     vs_err (*scan)(void *ctx, const char *prefix, vs_store_visit visit, void *visit_ctx,
                    vs_diag *diag);
-    /* Blobs: name is a key-like path ("7/upload/<hex>"). write makes the blob and extends it with
-     * zeros as needed, len 0 too. */
+    /* Blobs: name is a key-like path ("7/uploads/00000000"). write makes the blob and extends it
+     * with zeros as needed, len 0 too. */
     vs_err (*blob_write)(void *ctx, const char *name, uint64_t offset, const void *data, size_t len,
                          vs_diag *diag);
     /* Bytes, size and existence are durable on return. A missing blob is VS_ERR_IO. */
@@ -64,7 +64,10 @@ typedef struct vs_store_ops {
      * back, so they flush first. While something is promised, nothing may leave the process. */
     void (*hold)(void *ctx);
     bool (*promised)(const void *ctx);
-    vs_err (*flush)(void *ctx, vs_diag *diag); /* nothing promised: nothing is done */
+    vs_err (*flush)(void *ctx, vs_diag *diag);
+    /* As put, for what may be lost in a crash as long as nothing later is kept: it promises nothing
+     * and is durable with the next flush. May be NULL: put is called instead. */
+    vs_err (*put_later)(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag);
 } vs_store_ops;
 
 typedef struct vs_store {
@@ -76,6 +79,8 @@ typedef struct vs_store {
 void vs_store_hold(const vs_store *store);
 bool vs_store_promised(const vs_store *store);
 VS_MUST_CHECK vs_err vs_store_flush(const vs_store *store, vs_diag *diag);
+VS_MUST_CHECK vs_err vs_store_put_later(const vs_store *store, const vs_store_item *items, size_t n,
+                                        vs_diag *diag);
 
 /* The check behind every operation, for implementations. */
 VS_MUST_CHECK vs_err vs_store_check_name(const char *name, vs_diag *diag);

@@ -12,7 +12,7 @@
 #include "net/store.h"
 
 enum {
-    OPEN_MAX_BLOBS = 80,      /* more than uploads run at once (SH_UPLOADS_MAX) */
+    OPEN_MAX_BLOBS = 16,
     PROMISED_MAX_BLOBS = 256, /* synced together at the latest */
     PATH_BYTES = 4096,
 };
@@ -30,6 +30,8 @@ typedef struct disk_store {
     char *dir;
     open_blob open[OPEN_MAX_BLOBS];
     uint64_t uses;
+    bool folder_changed; /* a blob was made since the folder was synced */
+    bool values_promised;
     bool held; /* put and blob_sync promise only; the promised values are an open transaction */
     char (*promised)[VS_STORE_NAME_MAX + 1]; /* blobs, PROMISED_MAX_BLOBS places */
     uint32_t n_promised;
@@ -61,7 +63,7 @@ static vs_err path_of(char path[PATH_BYTES], const disk_store *s, const char *fo
 /* --- keyed values -------------------------------------------------------------------------------
  */
 
-static vs_err put(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag)
+static vs_err put_later(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag)
 {
     disk_store *s = ctx;
     vs_err err = VS_OK;
@@ -77,6 +79,14 @@ static vs_err put(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag
     if (err == VS_OK && s->held) return VS_OK;
     if (err == VS_OK) return vs_db_commit(s->db, diag);
     vs_db_rollback(s->db); /* with all that was promised: the process stops */
+    return err;
+}
+
+static vs_err put(void *ctx, const vs_store_item *items, size_t n, vs_diag *diag)
+{
+    disk_store *s = ctx;
+    vs_err err = put_later(s, items, n, diag);
+    if (err == VS_OK && n > 0) s->values_promised = s->held;
     return err;
 }
 
@@ -127,9 +137,12 @@ static vs_err open_fd(int *fd, disk_store *s, const char *name, bool make, vs_di
     if (err != VS_OK) return err;
     open_blob *o = find_open(s, name, &victim);
     if (o == NULL) {
-        int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0);
-        int got = open(path, flags, 0600);
+        int got = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (got < 0 && errno == ENOENT && !make) return VS_OK;
+        if (got < 0 && errno == ENOENT) {
+            got = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
+            s->folder_changed = true;
+        }
         if (got < 0) return io_fail(diag, path, "open");
         close_blob(victim);
         o = victim;
@@ -192,8 +205,11 @@ static vs_err blob_size(void *ctx, const char *name, uint64_t *size, bool *found
 static vs_err sync_blobs_folder(disk_store *s, vs_diag *diag)
 {
     char path[PATH_BYTES];
+    if (!s->folder_changed) return VS_OK;
     vs_err err = path_of(path, s, "blobs", "any", diag);
-    return err == VS_OK ? vs_file_sync_folder_of(path, diag) : err;
+    if (err == VS_OK) err = vs_file_sync_folder_of(path, diag);
+    if (err == VS_OK) s->folder_changed = false;
+    return err;
 }
 
 static vs_err sync_one(disk_store *s, const char *name, vs_diag *diag)
@@ -375,7 +391,7 @@ static void hold(void *ctx)
 static bool promised(const void *ctx)
 {
     const disk_store *s = ctx;
-    return s->n_promised > 0 || vs_db_in_transaction(s->db);
+    return s->n_promised > 0 || s->values_promised;
 }
 
 /* Files before the values that speak of them. */
@@ -389,6 +405,7 @@ static vs_err flush(void *ctx, vs_diag *diag)
     if (err == VS_OK && s->n_promised > 0) err = sync_blobs_folder(s, diag);
     if (err == VS_OK && vs_db_in_transaction(s->db)) err = vs_db_commit(s->db, diag);
     if (err == VS_OK) s->n_promised = 0;
+    if (err == VS_OK) s->values_promised = false;
     return err;
 }
 
@@ -410,6 +427,7 @@ static const vs_store_ops disk_ops = {
     .hold = hold,
     .promised = promised,
     .flush = flush,
+    .put_later = put_later,
 };
 
 static vs_err make_folder(const char *dir, const char *name, vs_diag *diag)
@@ -457,6 +475,7 @@ vs_err vs_store_disk_open(vs_store *out, const char *dir, vs_diag *diag)
         free_store(s);
         return err;
     }
+    s->folder_changed = true; /* by an earlier run, perhaps */
     *out = (vs_store){.ops = &disk_ops, .ctx = s};
     return VS_OK;
 }

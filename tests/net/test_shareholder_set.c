@@ -382,16 +382,15 @@ Test(shareholder_set, cannot_answer_for_a_record_that_it_lacks)
 Test(shareholder_set, cannot_answer_when_a_stored_share_is_damaged)
 {
     world *w = world_new(4, 3, 0);
-    char blob[200], hex[65];
+    const char blob[] = "0000000000000001/uploads/00000000";
     const uint8_t bad = 0;
     to_set(w);
-    vs_hex_encode(hex, w->sub[1]->h.submission.b, 32);
-    (void)snprintf(blob, sizeof blob, "0000000000000001/upload/%s", hex);
+    const uint64_t slot = w->sub[1]->sealed[3].len; /* of the second client */
     must_be(w, push(w, 0));
     restart(w);
     must_be(w, push(w, 0));
-    cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, 60, &bad, 1, NULL), VS_OK);
-    cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, 61, &bad, 1, NULL), VS_OK);
+    cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, slot + 60, &bad, 1, NULL), VS_OK);
+    cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, slot + 61, &bad, 1, NULL), VS_OK);
     expect_code(w, answer(w, 4), vsw_Code_CANNOT);
     expect_code(w, answer(w, 4), vsw_Code_CANNOT);
     cr_expect_eq(count_keys(w, "round/0000000000000001/answer"), 0);
@@ -404,14 +403,13 @@ Test(shareholder_set, cannot_answer_with_another_share_than_the_committed_one)
     for (uint32_t j = 1; j <= 4; j += 3) {
         world *w = world_new(j, 3, 0);
         const vs_test_cheat cheat = {.wrong_share = j};
-        char blob[200], hex[65];
+        const char blob[] = "0000000000000001/uploads/00000000";
         to_set(w);
         vs_test_sub *other = vs_test_sub_new(w->tf, &w->round, 1, 501, &cheat); /* same keys */
-        vs_hex_encode(hex, w->sub[1]->h.submission.b, 32);
-        (void)snprintf(blob, sizeof blob, "0000000000000001/upload/%s", hex);
         const vs_buf *sealed = &other->sealed[j - 1];
-        cr_assert_eq(w->store.ops->blob_write(w->store.ctx, blob, 0, sealed->p, sealed->len, NULL),
-                     VS_OK);
+        cr_assert_eq(
+            w->store.ops->blob_write(w->store.ctx, blob, sealed->len, sealed->p, sealed->len, NULL),
+            VS_OK);
         restart(w);
         must_be(w, push(w, 0));
         expect_code(w, answer(w, 4), vsw_Code_CANNOT);

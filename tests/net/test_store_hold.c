@@ -93,6 +93,33 @@ static bool promise_and_erase_secret(const vs_store *s)
            !vs_store_promised(s) && put_one(s, "c", "3") == VS_OK;
 }
 
+static bool store_later_then_promise(const vs_store *s)
+{
+    vs_store_item item = {.key = "later", .value = "1", .len = 1};
+    return vs_store_put_later(s, &item, 1, NULL) == VS_OK && !vs_store_promised(s) &&
+           has(s, "later") && put_one(s, "a", "1") == VS_OK && vs_store_flush(s, NULL) == VS_OK;
+}
+
+static bool store_later_only(const vs_store *s)
+{
+    vs_store_item item = {.key = "later", .value = "1", .len = 1};
+    return vs_store_put_later(s, &item, 1, NULL) == VS_OK && has(s, "later");
+}
+
+Test(store_hold, what_is_stored_later_promises_nothing_and_is_kept_by_the_next_flush)
+{
+    char *dir = after(store_later_then_promise);
+    vs_store s = open_in(dir);
+    cr_expect(has(&s, "a") && has(&s, "later"));
+    vs_store_disk_close(&s);
+    vs_test_folder_remove(dir);
+    dir = after(store_later_only);
+    s = open_in(dir);
+    cr_expect_not(has(&s, "later"));
+    vs_store_disk_close(&s);
+    vs_test_folder_remove(dir);
+}
+
 Test(store_hold, what_was_promised_and_not_flushed_is_gone_after_a_kill)
 {
     char *dir = after(promise_only);
