@@ -1,5 +1,7 @@
 /* Checks of keys, certificates and of every party's daemon. */
 #include <inttypes.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@ enum {
     SKEW_FAIL_MS = 120000, /* control messages are refused beyond 300 s */
     CERT_WARN_DAYS = 30,
     DAY_S = 86400,
+    AT_ONCE = 16, /* parties */
 };
 
 static uint64_t unix_ms(void)
@@ -174,6 +177,12 @@ typedef struct party {
     bool is_own;
     vsw_StatusReply status;
     uint64_t before_ms, after_ms;
+    const vs_federation *fed;
+    uint32_t timeout_ms;
+    vs_err err;
+    vs_diag diag;
+    pthread_t thread;
+    bool has_thread;
 } party;
 
 static void check_clock(vs_doctor *d, const party *p)
@@ -206,20 +215,57 @@ static void check_who(vs_doctor *d, const party *p)
     }
 }
 
+/* In a thread of its own: those that are down cost their time together. */
+static void *ask_party(void *arg)
+{
+    party *p = arg;
+    const vs_caller caller = {.fed = p->fed, .timeout_ms = p->timeout_ms};
+    p->before_ms = unix_ms();
+    p->err = vs_call_status(&caller, p->address, &p->status, &p->diag);
+    p->after_ms = unix_ms();
+    return NULL;
+}
+
+static void ask_all(party *all, uint32_t n)
+{
+    for (uint32_t first = 0; first < n; first += AT_ONCE) {
+        uint32_t end = first + AT_ONCE < n ? first + AT_ONCE : n;
+        for (uint32_t i = first; i < end; i++) {
+            all[i].has_thread = pthread_create(&all[i].thread, NULL, ask_party, &all[i]) == 0;
+            if (!all[i].has_thread) (void)ask_party(&all[i]);
+        }
+        for (uint32_t i = first; i < end; i++) {
+            if (all[i].has_thread) (void)pthread_join(all[i].thread, NULL);
+        }
+    }
+}
+
+/* tcp and tls+tcp only: does the name lead to an address? */
+static bool is_name_known(const char *address)
+{
+    char host[VS_TLS_HOST_MAX + 1];
+    struct addrinfo *found = NULL;
+    if (strstr(address, "tcp://") == NULL) return true;
+    host_of(host, address);
+    bool known = getaddrinfo(host, NULL, NULL, &found) == 0;
+    if (found != NULL) freeaddrinfo(found);
+    return known;
+}
+
 static void check_party(vs_doctor *d, party *p)
 {
-    const vs_caller caller = {.fed = d->fed, .timeout_ms = d->timeout_ms};
-    vs_diag diag = {{0}};
     if (p->index == 0) {
         (void)snprintf(p->check, sizeof p->check, "aggregator");
     } else {
         (void)snprintf(p->check, sizeof p->check, "shareholder %" PRIu32, p->index);
     }
-    p->before_ms = unix_ms();
-    vs_err err = vs_call_status(&caller, p->address, &p->status, &diag);
-    p->after_ms = unix_ms();
-    if (err != VS_OK) {
-        vs_doctor_say(d, p->check, VS_HEALTH_FAIL, "%s|%s", diag.text,
+    if (p->err != VS_OK && !is_name_known(p->address)) {
+        vs_doctor_say(d, p->check, VS_HEALTH_FAIL,
+                      "%s: this host name is not known here|see DNS, or /etc/hosts", p->address);
+        return;
+    }
+    if (p->err != VS_OK) {
+        vs_doctor_say(d, p->check, VS_HEALTH_FAIL, "%s|%s", p->diag.text,
                       p->is_own ? "start the daemon here: systemctl start; see its log"
                                 : "is it running there, and do the firewalls between let it "
                                   "through?");
@@ -285,8 +331,11 @@ void vs_doctor_parties(vs_doctor *d)
             j == 0 ? &d->fed->aggregator : &d->fed->shareholder[j - 1].party;
         all[j] = (party){.index = j, .name = named->name, .address = named->address};
         all[j].is_own = j == 0 ? d->is_aggregator : d->index == j;
-        check_party(d, &all[j]);
+        all[j].fed = d->fed;
+        all[j].timeout_ms = d->timeout_ms;
     }
+    ask_all(all, n + 1);
+    for (uint32_t j = 0; j <= n; j++) check_party(d, &all[j]);
     check_logs(d, all, n);
     check_own(d);
     free(all);

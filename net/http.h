@@ -1,10 +1,10 @@
 /* net/http.h - a small HTTP/1.1 server: metrics, status, tiles, a page.
  *
  * nng's streams carry the bytes (TCP and TLS); the request is read by our own strict parser
- * (net/http_head.h), because nng 1.5.2's HTTP server has no bound on the number of connections, of
- * header lines, or on the time that a request may take. Here everything is bounded: connections
- * (an idle one makes room for a new one), the head, the body, all bodies together, and the time of
- * each request and reply.
+ * (net/http_head.h), because nng 1.5.2's own HTTP server bounds neither the connections (3,000 idle
+ * ones are all held, until no descriptor is left for the federation's port) nor the time that a
+ * request may take. Here everything is bounded: connections (an idle one makes room for a new one),
+ * the head, the body, all bodies together, and the time of each request and reply.
  *
  * Threads: a handler runs on one of nng's threads, several at the same time, and must come back
  * within milliseconds; it may read only what is thread safe. A handler of kind VS_HTTP_IN_LOOP

@@ -370,6 +370,9 @@ def case_bad_input():
         good = [0.25] * 10
         save_npy(path("good.npy"), good)
         fed.refused(*fed.submit_args(1, r, "none.npy", 1), says="none.npy")
+        public = fed.submit_args(1, r, "good.npy", 1)
+        public[public.index("c1.key")] = "c1.pub"
+        fed.refused(*public, says="c1.pub: is a public key")
         with open(path("good.npy"), "rb") as f:
             whole = f.read()
         with open(path("cut.npy"), "wb") as f:

@@ -137,6 +137,11 @@ def case_a_party_that_is_down():
         b.fed.process["s2"].send_signal(signal.SIGCONT)
 
 
+def case_a_host_name_that_nobody_knows():
+    with federation(address="tcp://no-such-host.invalid:%d") as fed:
+        Bed(fed).finds("aggregator", "fail", "host name is not known", "--timeout", "1")
+
+
 # --- a daemon of another kind: nng's REP over TCP, and a status reply, byte by byte ---------------------------------
 
 

@@ -5,9 +5,9 @@
 
 A block ```sh a b c is run on the hosts named, in each one's home folder, by sh -e. Host names become addresses of the loopback
 network, ports become free ones, /etc/veilsum, /var/lib, /usr/local/bin and /etc/systemd/system folders of the host. sudo, scp,
-systemctl, journalctl, hostname and apt-get are stood in for by this script itself; systemctl runs the units of docs/systemd as
+systemctl, journalctl, hostname, curl and apt-get are stood in for by this script itself; systemctl runs the units of docs/systemd as
 they are: their ExecStart with their credentials and state folder. Then the units are checked with systemd-analyze."""
-import array, contextlib, json, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time
+import contextlib, json, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 ADDRESS = {"a": "127.0.0.1", "b": "127.0.0.2", "c": "127.0.0.3"}
 
@@ -166,6 +166,9 @@ def stand_in(name, args):
         with open(os.path.join(os.environ["OPS_ROOT"], host, args[args.index("-u") + 1] + ".log")) as f:
             print(f.read())
         return 0
+    if name == "curl":
+        print(urllib.request.urlopen(args[-1], timeout=20).read().decode())
+        return 0
     return {"systemctl": as_systemctl, "scp": as_scp, "apt-get": as_apt_get}[name](args)
 
 
@@ -192,7 +195,7 @@ def prepare(root, source, program):
     import by_hand
     bin_dir = os.path.join(root, "bin")
     os.mkdir(bin_dir)
-    for name in ("sudo", "scp", "systemctl", "journalctl", "hostname", "apt-get"):
+    for name in ("sudo", "scp", "systemctl", "journalctl", "hostname", "curl", "apt-get"):
         path = os.path.join(bin_dir, name)
         with open(path, "w") as f:
             f.write("#!/bin/sh\nexec %s -B %s --as %s \"$@\"\n" % (shlex.quote(sys.executable), shlex.quote(os.path.abspath(__file__)), name))
