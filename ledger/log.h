@@ -28,7 +28,7 @@ VS_MUST_CHECK vs_err vs_log_create(vs_log **out, const char *dir, const char *or
 VS_MUST_CHECK vs_err vs_log_open(vs_log **out, const char *dir, const vs_note_key *log_key,
                                  const uint8_t seed[32], vs_diag *diag);
 /* Open, or create where there is none: a daemon's first start, which may have been killed at any
- * point before. */
+ * point before. A folder that has blobs but no log in its database is refused (VS_ERR_PROOF). */
 VS_MUST_CHECK vs_err vs_log_open_or_create(vs_log **out, const char *dir, const char *origin,
                                            const vs_note_key *log_key, const uint8_t seed[32],
                                            vs_diag *diag);

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,6 +243,19 @@ vs_err vs_log_open(vs_log **out, const char *dir, const vs_note_key *log_key,
     return finish_open(out, log, err);
 }
 
+/* Was something kept here once? A log's first commit comes before its first blob. */
+static bool has_blobs(const char *dir)
+{
+    bool any = false;
+    const struct dirent *e;
+    char *folder = vs_log_path(dir, VS_LOG_BLOBS_NAME);
+    DIR *d = folder == NULL ? NULL : opendir(folder);
+    while (d != NULL && !any && (e = readdir(d)) != NULL) any = e->d_name[0] != '.';
+    if (d != NULL) (void)closedir(d);
+    free(folder);
+    return any;
+}
+
 vs_err vs_log_open_or_create(vs_log **out, const char *dir, const char *origin,
                              const vs_note_key *log_key, const uint8_t seed[32], vs_diag *diag)
 {
@@ -253,6 +267,13 @@ vs_err vs_log_open_or_create(vs_log **out, const char *dir, const char *origin,
     if (err == VS_OK) err = open_db(log, true, false, diag);
     if (err == VS_OK) err = vs_log_store_key(log->db, &there, &found, diag);
     if (err == VS_OK && found) err = load_own(log, log_key, seed, diag);
+    if (err == VS_OK && !found && has_blobs(dir)) {
+        err =
+            vs_fail(diag, VS_ERR_PROOF,
+                    "%s: has blobs, but " VS_LOG_DB_NAME " is gone or empty: a new log here would "
+                    "be a fork of the one that was",
+                    dir);
+    }
     if (err == VS_OK && !found) err = create_tables(log, log_key, diag);
     return finish_open(out, log, err);
 }

@@ -53,6 +53,7 @@ endif()
 # Logs for `./dev interop` (tests/interop): other tools read what ours wrote.
 add_executable(interop_make_logs EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/interop/logs/make_logs.c)
 target_link_libraries(interop_make_logs PRIVATE vs_ledger PkgConfig::SODIUM)
+
 # The allocator's calls of our libraries go through the test (tests/net/test_faults_alloc.c).
 if(TARGET test_net_faults_alloc)
   target_link_options(test_net_faults_alloc PRIVATE
@@ -67,4 +68,13 @@ target_link_options(veilsum_liar PRIVATE "LINKER:--wrap=vs_sh_sum_exactly,--wrap
 # Every attack of docs/SECURITY.md has a test, and every attack test is in its table.
 if(VS_PYTHON)
   add_test(NAME attack.table COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/attack/table.py ${PROJECT_SOURCE_DIR})
+endif()
+
+# Crashes of the ledger (tests/ledger/crash): system calls that fail or kill, power cuts.
+add_executable(ledger_victim ${CMAKE_CURRENT_LIST_DIR}/ledger/crash/victim.c)
+target_link_libraries(ledger_victim PRIVATE vs_ledger PkgConfig::SODIUM)
+if(VS_PYTHON)
+  add_test(NAME ledger.crash COMMAND ${VS_PYTHON} -B
+    ${PROJECT_SOURCE_DIR}/tests/ledger/crash/crash.py $<TARGET_FILE:ledger_victim> --seconds 6)
+  set_tests_properties(ledger.crash PROPERTIES TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED:")
 endif()

@@ -2,10 +2,13 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
 #include "tests/cli/support_run.h"
+#include "tests/support.h"
 
 static const char *const names[] = {"share",  "reconstruct", "accumulate", "expand",     "prove",
                                     "verify", "pack",        "client",     "shareholder"};
@@ -121,4 +124,23 @@ Test(bench, wrong_parameters_are_named)
                             "bench", "share", "--len", "1"));
     cr_expect(VS_RUN_EXPECT("/", 2, "", NULL, "bench"));
     cr_expect(VS_RUN_EXPECT("/", 2, "", NULL, "bench", "shard"));
+}
+
+Test(bench, ledger_prints_its_figures_and_leaves_nothing)
+{
+    char *folder = vs_test_folder_new();
+    vs_run run = VS_RUN(folder, "bench", "ledger", "--dir", ".", "--reps", "4", "--entries", "300",
+                        "--rounds", "2", "--json");
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    static const char *const members[] = {
+        "\"fsync\"",          "\"append_one\"",         "\"append_batch\"",
+        "\"ratio_to_fsync\"", "\"prove_inclusion_us\"", "\"verify_consistency_us\"",
+        "\"published_s\""};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        cr_expect(strstr(run.out, members[i]) != NULL, "%s", members[i]);
+    }
+    cr_expect(strstr(run.out, "\"rounds\": 2") != NULL, "%s", run.out);
+    vs_run_free(&run);
+    cr_expect_eq(rmdir(folder), 0, "the folder is empty again");
+    free(folder);
 }
