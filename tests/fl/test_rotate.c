@@ -127,3 +127,17 @@ Test(rotate, signs_depend_on_the_seed_and_are_balanced)
     }
     cr_expect(abs(negative - N / 2) < 200 && abs(differ - N / 2) < 200);
 }
+
+/* openssl enc -chacha20 with this key and iv 0: bytes 0..7 and 192..199. */
+Test(rotate, signs_are_the_bits_of_the_chacha20_keystream)
+{
+    static const uint8_t bytes[2][8] = {{0x67, 0xff, 0x46, 0x76, 0x99, 0x60, 0x63, 0xf5},
+                                        {0xb1, 0xd8, 0xe5, 0xd5, 0xcd, 0xb6, 0x04, 0xa3}};
+    for (uint32_t part = 0; part < 2; part++) {
+        for (uint32_t i = 0; i < 64; i++) {
+            double x = 1;
+            vs_rotate_forward(&x, SEED, 8 * 192 * part + i, 1);
+            cr_expect_eq(x < 0, (bytes[part][i / 8] >> (i % 8) & 1) != 0, "%u of %u", i, part);
+        }
+    }
+}

@@ -465,3 +465,33 @@ Test(encoder, conditional_rounding_keeps_the_norm_within_the_sensitivity)
     cr_expect(beyond > 0 && beyond < 200, "%u first attempts were beyond", beyond);
     setup_free(&s);
 }
+
+/* Noise belongs to its coordinate: in one piece or in many it is the same, and no two coordinates
+ * share theirs. */
+Test(encoder, noise_is_of_its_coordinate_however_it_is_asked_for)
+{
+    enum { N = 10000 };
+    setup s = private_setup(VS_MECHANISM_DISCRETE_GAUSSIAN, false, N);
+    vs_quantise_scale scale;
+    vs_stage *stage;
+    uint32_t *whole = calloc(N, sizeof *whole), *parts = calloc(N, sizeof *parts);
+    cr_assert_eq(vs_quantise_scan(&scale, &s.round.quantiser, s.update, N, 1, NULL), VS_OK);
+    cr_assert_eq(vs_stage_new(&stage, &s.round, s.seed, s.update, &scale, NULL), VS_OK);
+    cr_assert_eq(vs_stage_noise(stage, whole, 0, N), VS_OK);
+    for (uint32_t at = 0; at < N; at += 777) {
+        uint32_t n = N - at < 777 ? N - at : 777;
+        cr_assert_eq(vs_stage_noise(stage, parts + at, at, n), VS_OK);
+    }
+    cr_expect_arr_eq(whole, parts, N * sizeof *whole);
+    /* Equal neighbours at any of these distances are as rare as chance has it: below 1 in 100. */
+    const uint32_t distances[] = {1, 777, 1024, 4096, 8192};
+    for (size_t d = 0; d < 5; d++) {
+        uint32_t equal = 0;
+        for (uint32_t i = 0; i + distances[d] < N; i++)
+            equal += whole[i] == whole[i + distances[d]];
+        cr_expect_lt(equal, N / 100, "%u equal at distance %u", equal, distances[d]);
+    }
+    vs_stage_free(stage);
+    free(whole), free(parts);
+    setup_free(&s);
+}
