@@ -92,24 +92,30 @@ static void tell_ready(const vs_trainer *t)
 static void tell_done(const vs_trainer *t, const vs_train_report *report,
                       const vs_client_status *status)
 {
-    char pseudonym[VS_HEX_CHARS(32)];
+    char pseudonym[VS_HEX_CHARS(32)], clipped[96] = "";
+    const double part = (double)status->clipped / (double)t->n_params;
+    const bool weighted = t->fed->privacy.mechanism == VS_MECHANISM_NONE;
     vs_hex_encode(pseudonym, status->pseudonym.b, 32);
+    if (status->clipped > 0 || status->norm_clipped) {
+        (void)snprintf(clipped, sizeof clipped,
+                       "; clipped: %.2g %% of the coordinates, norm %.3g%s", 100 * part,
+                       status->norm, status->norm_clipped ? "" : " not");
+    }
     if (t->json) {
         print_json(json_pack(
-            "{s:s, s:I, s:I, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:b, s:s}", "event",
+            "{s:s, s:I, s:I, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:s}", "event",
             "submitted", "round", (json_int_t)status->round, "client", (json_int_t)t->client,
-            "pseudonym", pseudonym, "weight", (json_int_t)report->n_rows, "loss", report->loss,
-            "bytes_sent", (json_int_t)status->bytes_sent, "receipts", (json_int_t)status->receipts,
-            "shareholders", (json_int_t)status->listed, "clipped", (json_int_t)status->clipped,
-            "norm", status->norm, "norm_clipped", (int)status->norm_clipped, "note",
-            status->error.text));
+            "pseudonym", pseudonym, "weight", weighted ? (json_int_t)report->n_rows : 1, "loss",
+            report->loss, "bytes_sent", (json_int_t)status->bytes_sent, "receipts",
+            (json_int_t)status->receipts, "shareholders", (json_int_t)status->listed, "clipped",
+            (json_int_t)status->clipped, "clipped_fraction", part, "norm", status->norm,
+            "norm_clipped", (int)status->norm_clipped, "note", status->error.text));
         return;
     }
     (void)printf("round %" PRIu64 ": trained on %zu rows, loss %.4f; sent %.1f kB, %u of %u "
                  "receipts, pseudonym %.16s%s%s%s\n",
                  status->round, report->n_rows, report->loss, (double)status->bytes_sent / 1000,
-                 status->receipts, status->listed, pseudonym,
-                 status->clipped > 0 || status->norm_clipped ? "; clipped" : "",
+                 status->receipts, status->listed, pseudonym, clipped,
                  status->error.text[0] == '\0' ? "" : "; ", status->error.text);
     (void)fflush(stdout);
 }

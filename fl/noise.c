@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "base/ct.h"
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -302,9 +303,10 @@ void vs_noise_place(uint32_t *coords, const int64_t *noise, size_t count, uint64
     const int64_t offset = (int64_t)((top - levels - 1) / 2), end = (int64_t)top;
     for (size_t i = 0; i < count; i++) {
         int64_t v = (int64_t)coords[i] + offset + noise[i];
-        v &= ~(v >> 63); /* below 0: 0 */
+        /* The barrier keeps compilers from making branches of the masks. */
+        v &= (int64_t)vs_ct_barrier((uint64_t)v >> 63) - 1; /* below 0: 0 */
         int64_t over = end - v;
-        v += over & (over >> 63); /* above the end: the end */
+        v += over & -(int64_t)vs_ct_barrier((uint64_t)over >> 63); /* above the end: the end */
         coords[i] = (uint32_t)v;
     }
 }

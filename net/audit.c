@@ -150,6 +150,15 @@ static void tell_wrong(vs_audit_round *r, const vs_entry_result *result)
     }
 }
 
+/* Recomputed when the round was opened. */
+static void tell_epsilon(vs_audit_round *r, const vs_round_view *v)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, ", epsilon %.4g%s", v->round.open.epsilon,
+                   v->phase == VS_REPLAY_ABORT && v->abort.closed ? " not spent" : "");
+    tell(r, text);
+}
+
 static void tell_round(audit *a, const vs_round_view *v)
 {
     vs_audit_round r = {.round = v->round.id.round,
@@ -183,6 +192,7 @@ static void tell_round(audit *a, const vs_round_view *v)
         (void)snprintf(r.detail, sizeof r.detail, "set of %u clients, no result yet", r.included);
         break;
     }
+    if (v->round.open.noise_variance != 0) tell_epsilon(&r, v);
     a->report->n_rounds++;
     if (a->in->on_round != NULL) a->in->on_round(a->in->ctx, &r);
 }

@@ -15,6 +15,7 @@ typedef struct vs_ctime_case {
 
 /* Each ends with {NULL, NULL}. */
 extern const vs_ctime_case vs_ctime_mpc[];
+extern const vs_ctime_case vs_ctime_fl[];
 extern const vs_ctime_case vs_ctime_net[];
 
 #endif /* VS_TESTS_CTIME_H */

@@ -13,7 +13,7 @@ int main(void)
 #ifdef VS_CTIME_MSAN /* net/ is full of libraries that are not built with it */
     static const vs_ctime_case *const lists[] = {vs_ctime_mpc};
 #else
-    static const vs_ctime_case *const lists[] = {vs_ctime_mpc, vs_ctime_net};
+    static const vs_ctime_case *const lists[] = {vs_ctime_mpc, vs_ctime_fl, vs_ctime_net};
     if (!RUNNING_ON_VALGRIND) {
         (void)fprintf(stderr, "run under valgrind: ./dev ctime\n");
         return EXIT_FAILURE;
