@@ -60,6 +60,14 @@ if(TARGET test_net_faults_alloc)
     "LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=sodium_malloc")
 endif()
 
+# A failing disk: linked into a test, and as a library for LD_PRELOAD (tests/net/disk_shim.h).
+if(TARGET test_net_faults_disk)
+  target_sources(test_net_faults_disk PRIVATE tests/net/disk_shim.c)
+endif()
+add_library(disk_shim MODULE EXCLUDE_FROM_ALL tests/net/disk_shim.c)
+target_link_libraries(disk_shim PRIVATE vs_flags)
+target_compile_options(disk_shim PRIVATE -fno-sanitize=all)
+
 # The program with two functions replaced by lies (tests/chaos/liar.c); `./dev chaos` builds it.
 add_executable(veilsum_liar EXCLUDE_FROM_ALL ${cli_sources} tests/chaos/liar.c)
 target_link_libraries(veilsum_liar PRIVATE vs_bench PkgConfig::SODIUM PkgConfig::JANSSON m)

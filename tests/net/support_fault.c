@@ -15,6 +15,7 @@ const char *vs_fault_name(vs_fault_kind kind)
     case VS_FAULT_KILL_AT_MESSAGE: return "killed at message";
     case VS_FAULT_RNG: return "no randomness at call";
     case VS_FAULT_ALLOC: return "no memory at allocation";
+    case VS_FAULT_DISK: return "disk fault at";
     }
     return "?";
 }

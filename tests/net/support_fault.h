@@ -25,6 +25,8 @@ typedef enum vs_fault_kind {
     VS_FAULT_RNG,
     /* Places: allocations of our own code (a program linked with vs_fault_wrap_alloc). */
     VS_FAULT_ALLOC,
+    /* Places: changes and syncs of files (a program with disk_shim.c, which does the rest). */
+    VS_FAULT_DISK,
 } vs_fault_kind;
 
 typedef struct vs_fault {

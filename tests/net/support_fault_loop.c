@@ -6,12 +6,12 @@
 
 #include "tests/net/support_watch.h"
 
-static const vs_sim_config ROUND = {.committee = {.n = 4, .t = 1, .k = 1, .margin = 1},
-                                    .n_clients = 2,
-                                    .max_clients = 4,
-                                    .min_clients = 2,
-                                    .dim = 20,
-                                    .seed = 7};
+const vs_sim_config vs_fault_loop_round = {.committee = {.n = 4, .t = 1, .k = 1, .margin = 1},
+                                           .n_clients = 2,
+                                           .max_clients = 4,
+                                           .min_clients = 2,
+                                           .dim = 20,
+                                           .seed = 7};
 
 static vs_sim_fate look(void *ctx, uint32_t from, uint32_t to, bool is_reply, vs_buf *msg)
 {
@@ -26,7 +26,7 @@ static void open_round(vs_sim *sim)
         uint64_t round = 0;
         vsw_RoundInfo info = vs_sim_round_info(sim, 0);
         if (info.phase == vsw_Phase_IDLE && info.next_round == 1) {
-            (void)vs_sim_open(sim, ROUND.n_clients, &round);
+            (void)vs_sim_open(sim, vs_fault_loop_round.n_clients, &round);
         }
         (void)vs_sim_run(sim, NULL, NULL, 1000);
     }
@@ -44,7 +44,7 @@ static bool round_over(void *ctx, vs_sim *sim)
 static bool clients_over(void *ctx, vs_sim *sim)
 {
     (void)ctx;
-    for (uint32_t i = 0; i < ROUND.n_clients; i++) {
+    for (uint32_t i = 0; i < vs_fault_loop_round.n_clients; i++) {
         const vs_client_status *s = vs_sim_client(sim, i);
         if (s == NULL || (s->phase != VS_CLIENT_DONE && s->phase != VS_CLIENT_FAILED)) return false;
     }
@@ -59,9 +59,9 @@ static void announce(const vs_fault *f)
                   (unsigned long long)f->at, f->power_cut ? ", power cut" : "");
 }
 
-static void run_one(vs_fault *fault, vs_fault_loop *loop)
+void vs_fault_loop_one(const vs_sim_config *given, vs_fault *fault, vs_fault_loop *loop)
 {
-    vs_sim_config config = ROUND;
+    vs_sim_config config = given == NULL ? vs_fault_loop_round : *given;
     uint32_t included = 0;
     const vs_fault as_given = *fault;
     config.fault = fault;
@@ -70,7 +70,7 @@ static void run_one(vs_fault *fault, vs_fault_loop *loop)
     vs_watch *watch = vs_watch_new(sim);
     vs_sim_hook_set(sim, look, watch);
     open_round(sim);
-    for (uint32_t i = 0; i < ROUND.n_clients; i++) vs_sim_client_start(sim, i, 1, "");
+    for (uint32_t i = 0; i < vs_fault_loop_round.n_clients; i++) vs_sim_client_start(sim, i, 1, "");
     bool ended = vs_sim_run(sim, round_over, NULL, 600000);
     ended &= vs_sim_run(sim, clients_over, NULL, 100000);
     (void)vs_sim_run(sim, NULL, NULL, 3000);
@@ -86,10 +86,10 @@ static void run_one(vs_fault *fault, vs_fault_loop *loop)
     if (fault->fired) {
         loop->places++;
         loop->stops += vs_sim_why_stopped(sim)[0] != '\0';
-        loop->results += final && included == ROUND.n_clients;
+        loop->results += final && included == vs_fault_loop_round.n_clients;
         loop->aborts += !final;
     } else {
-        VS_ASSERT(final && included == ROUND.n_clients); /* the undisturbed round */
+        VS_ASSERT(final && included == vs_fault_loop_round.n_clients); /* the undisturbed round */
     }
     vs_watch_free(watch);
     vs_sim_free(sim);
@@ -102,7 +102,7 @@ vs_fault_loop vs_fault_loop_run(vs_fault_kind kind, uint32_t actor, bool power_c
     const char *from = getenv("VEILSUM_FAULT_FROM"); /* the k of a failure, to look at it */
     for (uint64_t k = from == NULL ? 1 : strtoull(from, NULL, 10); fired; k += stride) {
         vs_fault fault = {.kind = kind, .actor = actor, .at = k, .power_cut = power_cut};
-        run_one(&fault, &loop);
+        vs_fault_loop_one(NULL, &fault, &loop);
         fired = fault.fired;
     }
     printf("party %4u, %s%s: %u places tried; %u exact sums, %u aborts, %u stops\n", actor,

@@ -16,6 +16,10 @@ typedef struct vs_fault_loop {
     uint32_t stops;   /* in which the process stopped */
 } vs_fault_loop;
 
+/* One run; config NULL: the usual round. fault->fired tells whether it found its place. */
+void vs_fault_loop_one(const vs_sim_config *config, vs_fault *fault, vs_fault_loop *loop);
+extern const vs_sim_config vs_fault_loop_round; /* the usual round */
+
 /* k = 1, 1 + stride, ... until the round has no k-th place; prints the counts. The whole story is
  * checked by support_watch.h; any failure ends the program with the k that made it. */
 vs_fault_loop vs_fault_loop_run(vs_fault_kind kind, uint32_t actor, bool power_cut,

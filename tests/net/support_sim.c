@@ -102,14 +102,17 @@ static vs_err client_up(vs_sim *sim, uint32_t i, vs_diag *diag)
                          &c->input, diag);
 }
 
+static vs_err open_store(vs_sim *sim, uint32_t actor, vs_diag *diag);
+
 /* Start a party. What the fault stops is tried again later; any other trouble is the test's. */
 static void bring_up(vs_sim *sim, uint32_t actor)
 {
     vs_diag diag = {{0}};
     vs_fault *f = fault_of(sim, actor);
-    vs_err err = VS_OK;
+    vs_err err = open_store(sim, actor, &diag);
     vs_fault_alloc_begin(f);
-    if (actor == VS_PEER_AGGREGATOR) {
+    if (err != VS_OK) {
+    } else if (actor == VS_PEER_AGGREGATOR) {
         err = aggregator_up(sim, &diag);
     } else if (actor >= VS_SIM_CLIENT) {
         err = client_up(sim, actor - VS_SIM_CLIENT, &diag);
@@ -125,20 +128,19 @@ static void bring_up(vs_sim *sim, uint32_t actor)
     sim->restart_at = sim->now_ms + RESTART_MS;
 }
 
-static void open_store(vs_sim *sim, vs_store *store, uint32_t actor)
+static vs_err open_store(vs_sim *sim, uint32_t actor, vs_diag *diag)
 {
-    vs_diag diag = {{0}};
+    vs_store *store = vs_sim_store(sim, actor);
     char dir[600];
-    if (sim->config.open_store == NULL) {
-        vs_sim_must(vs_store_mem_open(store), "store", &diag);
-        return;
-    }
+    if (store->ops != NULL) return VS_OK; /* in memory, it is always there */
+    if (sim->config.open_store == NULL) return vs_store_mem_open(store);
     (void)snprintf(dir, sizeof dir, "%s/store-%u", sim->folder, actor);
-    vs_sim_must(sim->config.open_store(store, dir, &diag), "store", &diag);
+    return sim->config.open_store(store, dir, diag);
 }
 
 static void close_store(vs_sim *sim, vs_store *store)
 {
+    if (store->ops == NULL) return;
     if (sim->config.close_store == NULL) {
         vs_store_mem_close(store);
     } else {
@@ -150,7 +152,6 @@ static void client_make(vs_sim *sim, uint32_t i)
 {
     client_actor *c = &sim->client[i];
     c->rng.seed = sim->config.seed + 5000 + i;
-    open_store(sim, &c->store, VS_SIM_CLIENT + i);
     c->update = malloc(sim->config.dim * sizeof(double));
     VS_ASSERT(c->update != NULL);
     for (uint32_t d = 0; d < sim->config.dim; d++) {
@@ -180,7 +181,7 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
     sim->now_ms = UINT64_C(1790000000000);
     sim->next_tick = sim->now_ms;
     sim->next_id = 1;
-    sim->folder = vs_test_folder_new();
+    sim->folder = config->folder != NULL ? strdup(config->folder) : vs_test_folder_new();
     sim->parties = vs_test_federation_new(&(vs_test_fed_config){.committee = config->committee,
                                                                 .max_clients = config->max_clients,
                                                                 .min_clients = config->min_clients,
@@ -188,11 +189,9 @@ vs_sim *vs_sim_new(const vs_sim_config *config)
                                                                 .demo = true,
                                                                 .seed = config->seed,
                                                                 .adjust = config->adjust});
-    open_store(sim, &sim->aggregator_store, VS_PEER_AGGREGATOR);
     sim->aggregator_rng.seed = config->seed + 1;
     bring_up(sim, VS_PEER_AGGREGATOR);
     for (uint32_t j = 1; j <= config->committee.n; j++) {
-        open_store(sim, &sim->shareholder_store[j], j);
         sim->shareholder_rng[j].seed = config->seed + 100 + j;
         bring_up(sim, j);
     }
@@ -241,7 +240,12 @@ void vs_sim_crash(vs_sim *sim, uint32_t actor, bool power_cut)
         vs_shareholder_free(sim->shareholder[actor]);
         sim->shareholder[actor] = NULL;
     }
-    if (power_cut && sim->config.open_store == NULL) vs_store_mem_power_cut(store);
+    if (sim->config.open_store != NULL) {
+        close_store(sim, store);
+        *store = (vs_store){0};
+    } else if (power_cut) {
+        vs_store_mem_power_cut(store);
+    }
     for (size_t c = 0; c < sim->n_calls; c++) {
         call *lost = &sim->calls[c];
         if (lost->from == actor) lost->open = false;
@@ -425,6 +429,7 @@ static void restart_when_due(vs_sim *sim)
     vs_fault *f = sim->config.fault;
     sim->restart_at = 0;
     vs_fault_heal(f);
+    if (sim->config.restarting != NULL) sim->config.restarting();
     if (!vs_sim_is_up(sim, f->actor)) bring_up(sim, f->actor);
 }
 

@@ -43,9 +43,12 @@ typedef struct vs_sim_config {
     bool shuffle;  /* deliver in random order instead of first in, first out */
     /* One fault, or NULL. A party that it stops is restarted after half a second. Borrowed. */
     vs_fault *fault;
-    /* Where parties keep their state; NULL: in memory. A power cut is then up to the opener. */
+    /* Where parties keep their state; NULL: in memory. Otherwise opened when a party starts, closed
+     * when it stops. */
     vs_err (*open_store)(vs_store *out, const char *dir, vs_diag *diag);
     void (*close_store)(vs_store *store);
+    void (*restarting)(void);             /* before the fault's actor starts again; or NULL */
+    const char *folder;                   /* an existing empty one, borrowed; NULL: a fresh one */
     void (*adjust)(vs_federation *draft); /* as of vs_test_fed_config */
 } vs_sim_config;
 

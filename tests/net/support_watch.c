@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "ledger/dsse.h"
 #include "ledger/entry.h"
+#include "ledger/fsck.h"
 #include "net/audit.h"
 #include "net/wire.h"
 #include "tests/support.h"
@@ -209,7 +210,7 @@ static uint32_t expect_exact(const vs_watch *w, uint64_t round)
 static void problem(void *ctx, const char *text)
 {
     (void)ctx;
-    (void)fprintf(stderr, "audit: %s\n", text);
+    (void)fprintf(stderr, "audit or fsck: %s\n", text);
 }
 
 bool vs_watch_end(vs_watch *w, uint64_t round, uint32_t *included)
@@ -232,6 +233,10 @@ bool vs_watch_end(vs_watch *w, uint64_t round, uint32_t *included)
         vs_audit_dir(&report, folder, vs_sim_federation(w->sim), NULL, problem, NULL, &diag);
     if (err != VS_OK) (void)fprintf(stderr, "audit: %s\n", diag.text);
     VS_ASSERT(err == VS_OK && report.ok);
+    vs_fsck_report fsck;
+    err = vs_fsck(folder, NULL, problem, NULL, &fsck, &diag);
+    if (err != VS_OK) (void)fprintf(stderr, "fsck: %s\n", diag.text);
+    VS_ASSERT(err == VS_OK && fsck.n_problems == 0);
     if (included != NULL) *included = n;
     return phase == vsw_Phase_FINAL;
 }

@@ -54,15 +54,15 @@ static void never_lost(uint32_t actor, uint32_t stride, uint32_t at_least)
 
 Test(faults_alloc, of_a_client)
 {
-    never_lost(VS_SIM_CLIENT, 3, 20);
+    never_lost(VS_SIM_CLIENT, 7, 15);
 }
 
 Test(faults_alloc, of_a_shareholder)
 {
-    never_lost(FAULT_VECTOR_HOLDER, 7, 50);
+    never_lost(FAULT_VECTOR_HOLDER, 17, 20);
 }
 
 Test(faults_alloc, of_the_aggregator)
 {
-    never_lost(VS_PEER_AGGREGATOR, 11, 50);
+    never_lost(VS_PEER_AGGREGATOR, 29, 20);
 }
