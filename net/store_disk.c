@@ -44,6 +44,13 @@ static vs_err io_fail(vs_diag *diag, const char *path, const char *doing)
     return vs_fail(diag, VS_ERR_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
+/* Of an open blob: the message names the folder, so that a full or broken disk can be found. */
+static vs_err blob_fail(vs_diag *diag, const disk_store *s, const char *name, const char *doing)
+{
+    return vs_fail(diag, VS_ERR_IO, "%s/blobs: blob %s: cannot %s: %s", s->dir, name, doing,
+                   strerror(errno));
+}
+
 /* DIR/<folder>/<name with '%' for '/'>: one flat folder, so that one fsync covers every name. */
 static vs_err path_of(char path[PATH_BYTES], const disk_store *s, const char *folder,
                       const char *name, vs_diag *diag)
@@ -154,13 +161,13 @@ static vs_err open_fd(int *fd, disk_store *s, const char *name, bool make, vs_di
     return VS_OK;
 }
 
-static vs_err write_at(int fd, const char *name, uint64_t offset, const uint8_t *data, size_t len,
-                       vs_diag *diag)
+static vs_err write_at(const disk_store *s, int fd, const char *name, uint64_t offset,
+                       const uint8_t *data, size_t len, vs_diag *diag)
 {
     while (len > 0) {
         ssize_t done = pwrite(fd, data, len, (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return io_fail(diag, name, "write blob");
+        if (done < 0) return blob_fail(diag, s, name, "write");
         data += done;
         offset += (uint64_t)done;
         len -= (size_t)done;
@@ -168,21 +175,22 @@ static vs_err write_at(int fd, const char *name, uint64_t offset, const uint8_t 
     return VS_OK;
 }
 
-static vs_err size_of(int fd, const char *name, uint64_t *size, vs_diag *diag)
+static vs_err size_of(const disk_store *s, int fd, const char *name, uint64_t *size, vs_diag *diag)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0) return io_fail(diag, name, "stat blob");
+    if (fstat(fd, &st) != 0) return blob_fail(diag, s, name, "stat");
     *size = (uint64_t)st.st_size;
     return VS_OK;
 }
 
 /* A write of nothing at an offset extends as well. */
-static vs_err extend_to(int fd, const char *name, uint64_t offset, vs_diag *diag)
+static vs_err extend_to(const disk_store *s, int fd, const char *name, uint64_t offset,
+                        vs_diag *diag)
 {
     uint64_t size = 0;
-    vs_err err = size_of(fd, name, &size, diag);
+    vs_err err = size_of(s, fd, name, &size, diag);
     if (err != VS_OK || size >= offset) return err;
-    return ftruncate(fd, (off_t)offset) == 0 ? VS_OK : io_fail(diag, name, "extend blob");
+    return ftruncate(fd, (off_t)offset) == 0 ? VS_OK : blob_fail(diag, s, name, "extend");
 }
 
 static vs_err blob_write(void *ctx, const char *name, uint64_t offset, const void *data, size_t len,
@@ -195,8 +203,8 @@ static vs_err blob_write(void *ctx, const char *name, uint64_t offset, const voi
         return vs_fail(diag, VS_ERR_LIMIT, "blob %s: over the largest size", name);
     }
     err = open_fd(&fd, ctx, name, true, diag);
-    if (err == VS_OK && len == 0) err = extend_to(fd, name, offset, diag);
-    return err == VS_OK ? write_at(fd, name, offset, data, len, diag) : err;
+    if (err == VS_OK && len == 0) err = extend_to(ctx, fd, name, offset, diag);
+    return err == VS_OK ? write_at(ctx, fd, name, offset, data, len, diag) : err;
 }
 
 static vs_err blob_size(void *ctx, const char *name, uint64_t *size, bool *found, vs_diag *diag);
@@ -218,7 +226,7 @@ static vs_err sync_one(disk_store *s, const char *name, vs_diag *diag)
     vs_err err = open_fd(&fd, s, name, false, diag);
     if (err != VS_OK) return err;
     if (fd < 0) return vs_fail(diag, VS_ERR_IO, "blob %s: is not there", name);
-    return fsync(fd) == 0 ? VS_OK : io_fail(diag, name, "fsync blob");
+    return fsync(fd) == 0 ? VS_OK : blob_fail(diag, s, name, "fsync");
 }
 
 static vs_err blob_sync(void *ctx, const char *name, vs_diag *diag)
@@ -241,8 +249,8 @@ static vs_err blob_sync(void *ctx, const char *name, vs_diag *diag)
     return VS_OK;
 }
 
-static vs_err read_at(int fd, const char *name, uint64_t offset, size_t len, vs_buf *out,
-                      vs_diag *diag)
+static vs_err read_at(const disk_store *s, int fd, const char *name, uint64_t offset, size_t len,
+                      vs_buf *out, vs_diag *diag)
 {
     size_t before = out->len;
     uint8_t *at = vs_buf_extend(out, len);
@@ -253,7 +261,7 @@ static vs_err read_at(int fd, const char *name, uint64_t offset, size_t len, vs_
         if (done <= 0) {
             out->len = before;
             if (done == 0) return vs_fail(diag, VS_ERR_IO, "blob %s: shrank while read", name);
-            return io_fail(diag, name, "read blob");
+            return blob_fail(diag, s, name, "read");
         }
         at += done;
         offset += (uint64_t)done;
@@ -271,10 +279,10 @@ static vs_err blob_read(void *ctx, const char *name, uint64_t offset, size_t len
     *found = false;
     vs_err err = open_fd(&fd, ctx, name, false, diag);
     if (err != VS_OK || fd < 0) return err;
-    err = size_of(fd, name, &size, diag);
+    err = size_of(ctx, fd, name, &size, diag);
     if (err != VS_OK) return err;
     uint64_t left = offset < size ? size - offset : 0;
-    err = read_at(fd, name, offset, len < left ? len : (size_t)left, out, diag);
+    err = read_at(ctx, fd, name, offset, len < left ? len : (size_t)left, out, diag);
     *found = err == VS_OK;
     return err;
 }
@@ -286,7 +294,7 @@ static vs_err blob_size(void *ctx, const char *name, uint64_t *size, bool *found
     *size = 0;
     vs_err err = open_fd(&fd, ctx, name, false, diag);
     if (err != VS_OK || fd < 0) return err;
-    err = size_of(fd, name, size, diag);
+    err = size_of(ctx, fd, name, size, diag);
     *found = err == VS_OK;
     return err;
 }

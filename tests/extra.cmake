@@ -68,6 +68,14 @@ add_library(disk_shim MODULE EXCLUDE_FROM_ALL tests/net/disk_shim.c)
 target_link_libraries(disk_shim PRIVATE vs_flags)
 target_compile_options(disk_shim PRIVATE -fno-sanitize=all)
 
+# Real processes on a failing disk (the sanitizers' own libraries do not go with a preloaded one).
+if(VS_PYTHON AND TARGET veilsum AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
+  set_target_properties(disk_shim PROPERTIES EXCLUDE_FROM_ALL OFF)
+  add_test(NAME cli.disk COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/chaos/disk.py
+    $<TARGET_FILE:veilsum> $<TARGET_FILE:disk_shim> --runs 2)
+  set_tests_properties(cli.disk PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+endif()
+
 # The program with two functions replaced by lies (tests/chaos/liar.c); `./dev chaos` builds it.
 add_executable(veilsum_liar EXCLUDE_FROM_ALL ${cli_sources} tests/chaos/liar.c)
 target_link_libraries(veilsum_liar PRIVATE vs_bench PkgConfig::SODIUM PkgConfig::JANSSON m)

@@ -64,8 +64,8 @@ class Federation:
         with open(self.path(name + ".log")) as f:
             return f.read()
 
-    def start(self, name, lie=None):
-        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1")
+    def start(self, name, lie=None, environment={}):
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **environment)
         if lie:
             environment["VEILSUM_LIE"] = lie
             self.lied.add(name)

@@ -65,6 +65,7 @@ void vs_fault_loop_one(const vs_sim_config *given, vs_fault *fault, vs_fault_loo
     uint32_t included = 0;
     const vs_fault as_given = *fault;
     config.fault = fault;
+    loop->why[0] = '\0';
     announce(fault);
     vs_sim *sim = vs_sim_new(&config);
     vs_watch *watch = vs_watch_new(sim);
@@ -86,6 +87,7 @@ void vs_fault_loop_one(const vs_sim_config *given, vs_fault *fault, vs_fault_loo
     if (fault->fired) {
         loop->places++;
         loop->stops += vs_sim_why_stopped(sim)[0] != '\0';
+        (void)snprintf(loop->why, sizeof loop->why, "%s", vs_sim_why_stopped(sim));
         loop->results += final && included == vs_fault_loop_round.n_clients;
         loop->aborts += !final;
     } else {

@@ -14,6 +14,7 @@ typedef struct vs_fault_loop {
     uint32_t results; /* runs that ended in the exact sum over all clients */
     uint32_t aborts;  /* that ended without a sum */
     uint32_t stops;   /* in which the process stopped */
+    char why[480];    /* of the last stop */
 } vs_fault_loop;
 
 /* One run; config NULL: the usual round. fault->fired tells whether it found its place. */
