@@ -10,7 +10,8 @@ endif()
 # The program as a user runs it by hand: real daemons on loopback, real kills (tests/cli/by_hand.py).
 if(VS_PYTHON)
   add_test(NAME cli.by_hand COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/by_hand.py $<TARGET_FILE:veilsum>)
-  set_tests_properties(cli.by_hand PROPERTIES TIMEOUT 900 RUN_SERIAL ON) # free ports are found by looking
+  add_test(NAME cli.state COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/state.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.by_hand cli.state PROPERTIES TIMEOUT 900 RUN_SERIAL ON) # free ports are found by looking
 endif()
 
 # Test vectors (docs/VECTORS.md), both ways between the program and the Python reference, and every
