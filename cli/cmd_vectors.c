@@ -94,8 +94,8 @@ static const vs_opt generate_options[] = {
     {.name = "suite",
      .arg = "NAME",
      .kind = VS_OPT_TEXT,
-     .help = "Print a suite instead: reconstruction, sealing, manifest, records, quantiser, redraw "
-             "or errors."},
+     .help = "Print a suite instead: reconstruction, sealing, manifest, records, quantiser, "
+             "redraw, errors, update or chunk."},
     {.name = "seed",
      .arg = "HEX",
      .kind = VS_OPT_TEXT,
