@@ -152,6 +152,26 @@ static vs_err wait_open(const asker *a, uint64_t round, vsw_RoundInfo *info, vs_
     }
 }
 
+/* Ask for the round. An aggregator that goes away meanwhile may have the request on disk, or not:
+ * it is asked which, and told again. */
+static vs_err ask_open(const asker *a, const vs_call_open *open, vs_diag *diag)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    uint64_t start_ms = monotonic_ms();
+    vs_err err = vs_call_open_round(&a->caller, open, diag);
+    while ((err == VS_ERR_IO || err == VS_ERR_TIMEOUT) && monotonic_ms() - start_ms < AWAY_MS) {
+        vsw_RoundInfo info = vsw_RoundInfo_init_zero;
+        (void)nanosleep(&pause, NULL);
+        vs_err heard = vs_call_round_info(&a->caller, 0, &info, NULL, NULL, NULL);
+        if (heard != VS_OK && heard != VS_ERR_STATE) continue;
+        if (heard == VS_OK && (info.phase == vsw_Phase_OPENING || info.next_round > open->round)) {
+            return VS_OK; /* taken; whose it is shows when it is open */
+        }
+        err = vs_call_open_round(&a->caller, open, diag);
+    }
+    return err;
+}
+
 static int run_open(const vs_args *args)
 {
     asker a;
@@ -168,7 +188,7 @@ static int run_open(const vs_args *args)
     if (err == VS_OK && model != NULL) err = put_model(&a, model, &open, &diag);
     if (err == VS_OK) err = vs_call_round_info(&a.caller, 0, &info, NULL, NULL, &diag);
     open.round = info.next_round;
-    if (err == VS_OK) err = vs_call_open_round(&a.caller, &open, &diag);
+    if (err == VS_OK) err = ask_open(&a, &open, &diag);
     if (err == VS_OK) err = wait_open(&a, open.round, &info, &diag);
     vs_round round;
     if (err == VS_OK) err = fetch_open(&a, open.round, &round, &diag);

@@ -193,6 +193,33 @@ Test(log, create_and_open_refuse_what_does_not_belong)
     vs_test_folder_remove(dir);
 }
 
+/* A daemon killed in its first start leaves a database without a log. */
+Test(log, a_creation_that_was_cut_short_is_done_again)
+{
+    char *dir = vs_test_folder_new();
+    char path[600];
+    sample_key k = sample_key_of("example.org/log", VS_NOTE_ED25519, 1);
+    vs_db *db = NULL;
+    vs_log *log = NULL;
+    vs_diag diag = {{0}};
+    (void)snprintf(path, sizeof path, "%s/ledger.db", dir);
+    cr_assert_eq(vs_db_open(&db, path, true, false, &diag), VS_OK, "%s", diag.text);
+    vs_db_close(db);
+    cr_expect_eq(vs_log_open(&log, dir, &k.key, k.seed, &diag), VS_ERR_STATE);
+    for (uint64_t size = 0; size < 2; size++) {
+        cr_assert_eq(vs_log_open_or_create(&log, dir, k.key.name, &k.key, k.seed, &diag), VS_OK,
+                     "%s", diag.text);
+        cr_expect_eq(vs_log_size(log), size);
+        append(log, 1);
+        vs_log_close(log);
+    }
+    sample_key other = sample_key_of("example.org/log", VS_NOTE_ED25519, 2);
+    cr_expect_eq(vs_log_open_or_create(&log, dir, other.key.name, &other.key, other.seed, &diag),
+                 VS_ERR_STATE);
+    cr_expect_null(log);
+    vs_test_folder_remove(dir);
+}
+
 Test(log, entries_have_1_to_65535_bytes)
 {
     sample_key k = sample_key_of(ORIGIN, VS_NOTE_ED25519, 1);
