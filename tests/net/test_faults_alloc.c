@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 
 #include "tests/net/support_fault_loop.h"
+#include "tests/net/support_fed.h"
+#include "tests/support.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -50,6 +52,31 @@ static void never_lost(uint32_t actor, uint32_t stride, uint32_t at_least)
     cr_expect_geq(l.places, at_least, "%u", l.places);
     cr_expect_eq(l.results + l.aborts, l.places, "%u and %u of %u", l.results, l.aborts, l.places);
     cr_expect_geq(l.results, l.places - l.places / 20, "%u of %u", l.results, l.places);
+}
+
+/* Every allocation of its start, none left out. */
+Test(faults_alloc, of_a_starting_shareholder)
+{
+    vs_test_fed *tf = vs_test_federation_new(NULL);
+    vs_fault fault = {.kind = VS_FAULT_ALLOC, .fired = true};
+    uint64_t k = 0;
+    while (fault.fired) {
+        vs_store store;
+        vs_shareholder *sh = NULL;
+        vs_test_rng rng = {.seed = 5};
+        vs_diag diag = {{0}};
+        fault = (vs_fault){.kind = VS_FAULT_ALLOC, .at = ++k};
+        cr_assert_eq(vs_store_mem_open(&store), VS_OK);
+        vs_fault_alloc_begin(&fault);
+        vs_err err = vs_shareholder_new(&sh, tf->fed, tf->shareholder[0], store,
+                                        vs_test_rng_of(&rng), 1000, &diag);
+        vs_fault_alloc_end();
+        cr_assert(err == VS_ERR_NOMEM || !fault.fired || sh != NULL, "%s", diag.text);
+        vs_shareholder_free(sh);
+        vs_store_mem_close(&store);
+    }
+    cr_expect_gt(k, 8);
+    vs_test_federation_free(tf);
 }
 
 Test(faults_alloc, of_a_client)
