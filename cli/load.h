@@ -72,8 +72,8 @@ VS_MUST_CHECK vs_err vs_load_path(const vs_load *l, char out[VS_PROCESS_PATH_BYT
                                   const char *name, vs_diag *diag);
 /* VS_ERR_STATE: a daemon has ended, or a signal has come. */
 VS_MUST_CHECK vs_err vs_load_alive(vs_load *l, vs_diag *diag);
-/* A free port of the loopback, as an address. */
-VS_MUST_CHECK vs_err vs_load_free_address(char out[64], vs_diag *diag);
+/* n different free ports of the loopback, as addresses. */
+VS_MUST_CHECK vs_err vs_load_free_addresses(char (*out)[64], uint32_t n, vs_diag *diag);
 
 /* --- load_run.c --- */
 

@@ -209,9 +209,9 @@ vs_err vs_load_round(vs_load *l, uint32_t clients, vs_load_row *row, vs_diag *di
 
 vs_err vs_load_plain_round(vs_load *l, vs_diag *diag)
 {
-    char address[64];
-    vs_err err = vs_load_free_address(address, diag);
-    const vs_plain_spec spec = {.address = address,
+    char address[1][64];
+    vs_err err = vs_load_free_addresses(address, 1, diag);
+    const vs_plain_spec spec = {.address = address[0],
                                 .clients = l->o.clients,
                                 .parallel = l->o.parallel,
                                 .dim = l->o.dim,

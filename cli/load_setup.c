@@ -31,19 +31,27 @@ vs_err vs_load_path(const vs_load *l, char out[VS_PROCESS_PATH_BYTES], const cha
     return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", l->folder);
 }
 
-vs_err vs_load_free_address(char out[64], vs_diag *diag)
+vs_err vs_load_free_addresses(char (*out)[64], uint32_t n, vs_diag *diag)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    socklen_t len = sizeof a;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
-              getsockname(fd, (struct sockaddr *)&a, &len) == 0;
-    int failure = errno;
-    if (fd >= 0) (void)close(fd);
-    (void)snprintf(out, 64, "tcp://127.0.0.1:%u", ntohs(a.sin_port));
-    if (ok) return VS_OK;
-    return vs_fail(diag, VS_ERR_IO, "no free port of 127.0.0.1: %s", strerror(failure));
+    int fd[1 + VS_LOAD_SHAREHOLDERS_MAX];
+    uint32_t made = 0;
+    bool ok = true;
+    VS_ASSERT(n <= sizeof fd / sizeof fd[0]);
+    for (; made < n && ok; made++) {
+        struct sockaddr_in a = {.sin_family = AF_INET};
+        socklen_t len = sizeof a;
+        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        fd[made] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ok = fd[made] >= 0 && bind(fd[made], (struct sockaddr *)&a, sizeof a) == 0 &&
+             getsockname(fd[made], (struct sockaddr *)&a, &len) == 0;
+        (void)snprintf(out[made], sizeof out[made], "tcp://127.0.0.1:%u", ntohs(a.sin_port));
+    }
+    vs_err err = VS_OK;
+    if (!ok) err = vs_fail(diag, VS_ERR_IO, "no free port of 127.0.0.1: %s", strerror(errno));
+    for (uint32_t i = 0; i < made; i++) { /* held together, so that all are different */
+        if (fd[i] >= 0) (void)close(fd[i]);
+    }
+    return err;
 }
 
 /* --- folder --------------------------------------------------------------------------------------
@@ -88,11 +96,9 @@ static vs_err make_keys(const vs_load *l, vs_keys **out, const char *name, vs_di
 }
 
 static vs_err fill_party(const vs_load *l, vs_fed_party *party, vs_keys **keys, const char *name,
-                         vs_diag *diag)
+                         const char *address, vs_diag *diag)
 {
-    char address[64];
     vs_err err = make_keys(l, keys, name, diag);
-    if (err == VS_OK) err = vs_load_free_address(address, diag);
     if (err != VS_OK) return err;
     memcpy(party->name, (*keys)->pub.name, sizeof party->name);
     party->key = (*keys)->pub.identity;
@@ -102,12 +108,14 @@ static vs_err fill_party(const vs_load *l, vs_fed_party *party, vs_keys **keys, 
 
 static vs_err fill_parties(vs_load *l, vs_federation *fed, vs_diag *diag)
 {
+    char address[1 + VS_LOAD_SHAREHOLDERS_MAX][64];
     vs_keys *keys = NULL;
-    vs_err err = make_keys(l, &l->admin, "admin", diag);
+    vs_err err = vs_load_free_addresses(address, 1 + l->committee.n, diag);
+    if (err == VS_OK) err = make_keys(l, &l->admin, "admin", diag);
     if (err != VS_OK) return err;
     memcpy(fed->admin_name, l->admin->pub.name, sizeof fed->admin_name);
     fed->admin_key = l->admin->pub.identity;
-    err = fill_party(l, &fed->aggregator, &keys, "aggregator", diag);
+    err = fill_party(l, &fed->aggregator, &keys, "aggregator", address[0], diag);
     if (err == VS_OK) {
         err = vs_note_key_make(&fed->log_key, "veilsum.load/log", VS_NOTE_ED25519,
                                &keys->pub.log.public_key, diag);
@@ -118,7 +126,7 @@ static vs_err fill_parties(vs_load *l, vs_federation *fed, vs_diag *diag)
         char name[32];
         (void)snprintf(name, sizeof name, "shareholder-%u", j);
         keys = NULL;
-        err = fill_party(l, &fed->shareholder[j - 1].party, &keys, name, diag);
+        err = fill_party(l, &fed->shareholder[j - 1].party, &keys, name, address[j], diag);
         if (err == VS_OK) fed->shareholder[j - 1].cosigner_key = keys->pub.cosigner;
         vs_keys_free(keys);
     }

@@ -13,6 +13,18 @@ if(VS_PYTHON)
   set_tests_properties(cli.by_hand PROPERTIES TIMEOUT 900 RUN_SERIAL ON) # free ports are found by looking
 endif()
 
+# A round while hundreds of bad connections hang on every daemon; a short run of many clients.
+if(VS_PYTHON)
+  add_test(NAME cli.hostile COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/hostile.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.hostile PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
+endif()
+if(TARGET veilsum)
+  add_test(NAME cli.load_50_clients COMMAND veilsum load --clients 50 --len 10000 --parallel 16)
+  set_tests_properties(cli.load_50_clients PROPERTIES TIMEOUT 600 RUN_SERIAL ON
+    FAIL_REGULAR_EXPRESSION "LeakSanitizer;runtime error:"
+    ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
+endif()
+
 # Test vectors (docs/VECTORS.md), both ways between the program and the Python reference, and every
 # member changed once.
 if(VS_PYTHON AND TARGET veilsum)
