@@ -115,7 +115,7 @@ static void exec_program(arena *a, const char *log, const char *const *args)
     (void)dup2(out, 2);
     for (int fd = 3; fd < 256; fd++) (void)close(fd);
     (void)setenv("XDG_STATE_HOME", a->folder, 1); /* what an auditor remembers of other tests */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlives the test */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);       /* never outlives the test */
     (void)alarm(LIFE_S);
     (void)execv(VS_PROGRAM, (char *const *)(uintptr_t)argv);
     _exit(98);
