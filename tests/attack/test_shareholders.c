@@ -20,6 +20,7 @@ typedef struct lie {
     bool forged_vote;    /* sign it with another key */
     bool silent_answer;  /* never answer */
     bool other_set;      /* answer for another set */
+    bool both;           /* 4 to 6 do not vote; 7 votes and signs closed */
     vs_buf accusation;   /* given as evidence, if it is not empty */
     vs_buf sealed[8];    /* the forged answer, by j */
     vs_buf answer;       /* last honest envelope of shareholder 7 */
@@ -139,9 +140,38 @@ static void accuse(lie *l, const vs_request *q, vs_buf *reply)
     cr_assert_eq(vs_reply_encode(reply, &head, l->accusation.p, l->accusation.len), VS_OK);
 }
 
+/* Shareholder 7 voted: the real role would refuse this. */
+static void forge_closed(arena *a, vs_buf *reply)
+{
+    vs_entry e;
+    vs_dsse dsse = {0};
+    vs_buf envelope = {0};
+    const vsw_Reply head = {.which_result = vsw_Reply_ok_tag};
+    vs_diag diag;
+    cr_assert_eq(vs_dsse_parse(&dsse, a->open.p, a->open.len, &diag), VS_OK);
+    cr_assert_eq(vs_entry_decode(&e, dsse.kind, dsse.payload.p, dsse.payload.len, &diag), VS_OK);
+    e.kind = VS_ENTRY_CLOSED; /* origin, federation, round and prev are the open's */
+    e.u.closed = (vs_entry_closed){.index = 7, .params_hash = a->round.params_hash};
+    vs_test_sign_entry(&envelope, &e, a->tf->shareholder[6]->identity_seed);
+    vs_buf_reset(reply);
+    cr_assert_eq(vs_reply_encode(reply, &head, envelope.p, envelope.len), VS_OK);
+    vs_dsse_free(&dsse);
+    vs_buf_free(&envelope);
+}
+
+static void vote_and_close(arena *a, uint32_t j, const vs_request *q, vs_buf *reply)
+{
+    if (q->head.which_op == vsw_Request_vote_tag && j < 7) {
+        vs_buf_reset(reply);
+        cr_assert_eq(vs_reply_error(reply, vsw_Code_REFUSED, 0, "no"), VS_OK);
+    }
+    if (q->head.which_op == vsw_Request_close_tag && j == 7) forge_closed(a, reply);
+}
+
 static void hook(void *ctx, arena *a, uint32_t j, const vs_request *q, vs_buf *reply)
 {
     lie *l = ctx;
+    if (l->both) vote_and_close(a, j, q, reply);
     if (l->from == 0 || j < l->from) return;
     switch (q->head.which_op) {
     case vsw_Request_evidence_tag: accuse(l, q, reply); break;
@@ -168,8 +198,8 @@ static void hook(void *ctx, arena *a, uint32_t j, const vs_request *q, vs_buf *r
 
 static arena *begin(lie *l)
 {
-    arena *a = arena_new(
-        &(arena_config){.committee = {.n = 7, .t = 2, .k = 1, .margin = 2}, .liars = LIARS});
+    arena *a = arena_new(&(arena_config){.committee = {.n = 7, .t = 2, .k = 1, .margin = 2},
+                                         .liars = l->both ? LIARS | 1 << 4 : LIARS});
     a->hook = hook;
     a->hook_ctx = l;
     arena_open(a, NULL);
@@ -343,5 +373,18 @@ Test(attack_shareholders, a_complaint_without_a_proof_is_a_statement)
     cr_expect_eq(e.index, 7, "whose word it is");
     cr_expect(vs_h32_is_zero(&e.key), "nobody is unmasked");
     vs_buf_free(&text);
+    over(a, &l);
+}
+
+Test(attack_shareholders, a_vote_and_the_word_never_to_vote)
+{
+    lie l = {.both = true};
+    arena *a = begin(&l);
+    cr_assert_eq(arena_finish(a), vsw_Phase_ABORTED);
+    cr_expect_eq(arena_entry(a, VS_ENTRY_ABORT, 0).u.abort.reason, VS_ABORT_TOO_FEW_VOTES);
+    vs_entry_evidence e = arena_evidence(a, 0);
+    cr_expect_eq(e.claim, VS_CLAIM_VOTE_AND_CLOSED);
+    cr_expect_eq(e.party, VS_PARTY_SHAREHOLDER);
+    cr_expect_eq(e.index, 7);
     over(a, &l);
 }
