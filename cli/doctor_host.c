@@ -18,8 +18,8 @@
 
 enum {
     PATH_BYTES = 4096,
-    FILES_MIN = 1500,  /* 1,024 connections, 144 of HTTP, peers, files, some room */
-    FILES_GOOD = 4096, /* and for a busy aggregator of many shareholders */
+    FILES_MIN = 1024,  /* fewer connections are admitted where there are fewer (net/gate.h) */
+    FILES_GOOD = 4096, /* 2,048 connections, those of HTTP, peers, files, some room */
     SYNCS = 5,
     SLOW_SYNC_MS = 100,
 };

@@ -1,6 +1,5 @@
 /* Checks of keys, certificates and of every party's daemon. */
 #include <inttypes.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/doctor.h"
+#include "net/address.h"
 #include "net/call.h"
 
 enum {
@@ -240,18 +240,6 @@ static void ask_all(party *all, uint32_t n)
     }
 }
 
-/* tcp and tls+tcp only: does the name lead to an address? */
-static bool is_name_known(const char *address)
-{
-    char host[VS_TLS_HOST_MAX + 1];
-    struct addrinfo *found = NULL;
-    if (strstr(address, "tcp://") == NULL) return true;
-    host_of(host, address);
-    bool known = getaddrinfo(host, NULL, NULL, &found) == 0;
-    if (found != NULL) freeaddrinfo(found);
-    return known;
-}
-
 static void check_party(vs_doctor *d, party *p)
 {
     if (p->index == 0) {
@@ -259,7 +247,7 @@ static void check_party(vs_doctor *d, party *p)
     } else {
         (void)snprintf(p->check, sizeof p->check, "shareholder %" PRIu32, p->index);
     }
-    if (p->err != VS_OK && !is_name_known(p->address)) {
+    if (p->err != VS_OK && !vs_address_is_known(p->address)) {
         vs_doctor_say(d, p->check, VS_HEALTH_FAIL,
                       "%s: this host name is not known here|see DNS, or /etc/hosts", p->address);
         return;

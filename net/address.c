@@ -1,7 +1,8 @@
 #include "net/address.h"
 
-#include <stdbool.h>
+#include <netdb.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { IPC_PATH_MAX = 107 }; /* sun_path of a Unix socket, without its zero */
@@ -71,4 +72,22 @@ vs_err vs_address_check(const char *address, vs_diag *diag)
     }
     if (wrong == NULL) return VS_OK;
     return vs_fail(diag, VS_ERR_MALFORMED, "address \"%.100s\": %s", address, wrong);
+}
+
+bool vs_address_is_known(const char *address)
+{
+    char host[VS_ADDRESS_MAX + 1];
+    struct addrinfo *found = NULL;
+    const char *start = strstr(address, "tcp://");
+    const char *end = strrchr(address, ':');
+    if (start == NULL || end <= start + 6) return true;
+    start += 6;
+    if (*start == '[') {
+        start++;
+        end--;
+    }
+    (void)snprintf(host, sizeof host, "%.*s", (int)(end - start), start);
+    bool known = getaddrinfo(host, NULL, NULL, &found) == 0;
+    if (found != NULL) freeaddrinfo(found);
+    return known;
 }

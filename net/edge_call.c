@@ -1,6 +1,7 @@
 /* One request to one address, for short commands: an edge with a single peer. */
 #include <time.h>
 
+#include "net/address.h"
 #include "net/edge.h"
 
 enum { SLICE_MS = 1000 };
@@ -47,7 +48,9 @@ vs_err vs_edge_call_tls(const char *address, const vs_tls *tls, const vs_buf *re
         if (err != VS_OK) err = vs_fail(diag, err, "%s: out of memory", address);
     } else {
         err = now_ms() - start >= timeout_ms ? VS_ERR_TIMEOUT : VS_ERR_IO;
-        err = vs_fail(diag, err, "%s: %s", address, event.text);
+        bool known = err == VS_ERR_TIMEOUT || vs_address_is_known(address);
+        err = vs_fail(diag, err, "%s: %s", address,
+                      known ? event.text : "this host name is not known here");
     }
 cleanup:
     vs_edge_free(edge);

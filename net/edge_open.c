@@ -8,6 +8,7 @@
 
 #include "net/address.h"
 #include "net/edge_stats.h"
+#include "net/nng_error.h"
 #include "net/wire.h"
 
 enum {
@@ -18,12 +19,6 @@ enum {
     QUIET_MS = 250,  /* for replies under way when the edge is freed */
     CLOSE_MS = 2000, /* for connections to close */
 };
-
-static vs_err nng_fail(vs_diag *diag, const char *address, const char *doing, int rv)
-{
-    vs_err err = rv == NNG_ENOMEM ? VS_ERR_NOMEM : VS_ERR_IO;
-    return vs_fail(diag, err, "%s: cannot %s: %s", address, doing, nng_strerror(rv));
-}
 
 static void on_their_connection(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
@@ -62,7 +57,7 @@ static vs_err listen_on(vs_edge *edge, const char *address, vs_diag *diag)
     vs_err err = vs_address_check(address, diag);
     if (err != VS_OK) return err;
     int rv = nng_rep0_open(&edge->socket);
-    if (rv != 0) return nng_fail(diag, address, "open a socket", rv);
+    if (rv != 0) return vs_nng_fail(diag, address, "open a socket", rv);
     edge->listens = true;
     rv = nng_socket_set_size(edge->socket, NNG_OPT_RECVMAXSZ, VS_WIRE_MESSAGE_MAX);
     if (rv == 0) rv = watch_connections(edge->socket, on_their_connection, edge);
@@ -73,7 +68,7 @@ static vs_err listen_on(vs_edge *edge, const char *address, vs_diag *diag)
     }
     if (rv == 0) rv = optional(nng_listener_set_bool(edge->listener, NNG_OPT_TCP_KEEPALIVE, true));
     if (rv == 0) rv = nng_listener_start(edge->listener, 0);
-    return rv == 0 ? VS_OK : nng_fail(diag, address, "listen", rv);
+    return rv == 0 ? VS_OK : vs_nng_fail(diag, address, "listen", rv);
 }
 
 static vs_err open_contexts(vs_edge *edge, uint32_t n, vs_diag *diag)
@@ -86,7 +81,7 @@ static vs_err open_contexts(vs_edge *edge, uint32_t n, vs_diag *diag)
         if (rv == 0) rv = nng_aio_alloc(&t->aio, vs_edge_on_theirs, t);
         if (rv != 0) { /* the context goes with its socket */
             free(t);
-            return nng_fail(diag, "network", "make a context", rv);
+            return vs_nng_fail(diag, "network", "make a context", rv);
         }
         edge->theirs[edge->n_theirs++] = t;
         vs_edge_await_request(t);
@@ -134,7 +129,7 @@ vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer_id, const char *address, vs
     int rv = nng_req0_open(&p->socket);
     if (rv != 0) {
         free(p);
-        return nng_fail(diag, address, "open a socket", rv);
+        return vs_nng_fail(diag, address, "open a socket", rv);
     }
     rv = nng_socket_set_size(p->socket, NNG_OPT_RECVMAXSZ, VS_WIRE_MESSAGE_MAX);
     /* Retries are the role's business, and nng then tells when the connection is lost. */
@@ -148,7 +143,7 @@ vs_err vs_edge_set_peer(vs_edge *edge, uint32_t peer_id, const char *address, vs
     }
     if (rv == 0) rv = optional(nng_dialer_set_bool(p->dialer, NNG_OPT_TCP_KEEPALIVE, true));
     err = rv == 0 ? vs_edge_tls_dialer(p->dialer, address, edge->tls, diag)
-                  : nng_fail(diag, address, "prepare a connection", rv);
+                  : vs_nng_fail(diag, address, "prepare a connection", rv);
     if (err != VS_OK) {
         (void)nng_close(p->socket);
         free(p);

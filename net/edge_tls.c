@@ -5,13 +5,8 @@
 #include <nng/supplemental/tls/tls.h>
 
 #include "net/edge_impl.h"
+#include "net/nng_error.h"
 #include "net/tls.h"
-
-static vs_err fail(vs_diag *diag, const char *address, const char *doing, int rv)
-{
-    vs_err err = rv == NNG_ENOMEM ? VS_ERR_NOMEM : VS_ERR_IO;
-    return vs_fail(diag, err, "%s: cannot %s: %s", address, doing, nng_strerror(rv));
-}
 
 /* tls+tcp://HOST:PORT: the host without brackets. */
 static void host_of(char host[VS_TLS_HOST_MAX + 1], const char *address)
@@ -56,7 +51,7 @@ static vs_err server_config(nng_tls_config **cfg, const char *address, const vs_
         if (rv == 0) rv = nng_tls_config_auth_mode(*cfg, NNG_TLS_AUTH_MODE_REQUIRED);
     }
     if (rv == 0) rv = nng_tls_config_version(*cfg, NNG_TLS_1_2, NNG_TLS_1_3);
-    return rv == 0 ? VS_OK : fail(diag, address, "set up TLS", rv);
+    return rv == 0 ? VS_OK : vs_nng_fail(diag, address, "set up TLS", rv);
 }
 
 vs_err vs_edge_tls_stream(nng_stream_listener *listener, const char *address, const vs_tls *tls,
@@ -67,7 +62,7 @@ vs_err vs_edge_tls_stream(nng_stream_listener *listener, const char *address, co
     vs_err err = server_config(&cfg, address, tls, diag);
     int rv = err == VS_OK ? nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, cfg) : 0;
     if (cfg != NULL) nng_tls_config_free(cfg); /* the listener keeps its own hold */
-    return rv == 0 ? err : fail(diag, address, "set up TLS", rv);
+    return rv == 0 ? err : vs_nng_fail(diag, address, "set up TLS", rv);
 }
 
 vs_err vs_edge_tls_dialer(nng_dialer dialer, const char *address, const vs_tls *tls, vs_diag *diag)
@@ -88,5 +83,5 @@ vs_err vs_edge_tls_dialer(nng_dialer dialer, const char *address, const vs_tls *
     if (rv == 0) rv = nng_tls_config_version(cfg, NNG_TLS_1_2, NNG_TLS_1_3);
     if (rv == 0) rv = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, cfg);
     if (cfg != NULL) nng_tls_config_free(cfg);
-    return rv == 0 ? VS_OK : fail(diag, address, "set up TLS", rv);
+    return rv == 0 ? VS_OK : vs_nng_fail(diag, address, "set up TLS", rv);
 }

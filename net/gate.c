@@ -12,6 +12,7 @@
 #include "net/address.h"
 #include "net/edge_impl.h"
 #include "net/gate_impl.h"
+#include "net/nng_error.h"
 #include "net/wire.h"
 
 enum {
@@ -318,12 +319,6 @@ static void set_limits(vs_gate *gate, const vs_gate_limits *limits)
     }
 }
 
-static vs_err fail(vs_diag *diag, const char *address, const char *doing, int rv)
-{
-    vs_err err = rv == NNG_ENOMEM ? VS_ERR_NOMEM : VS_ERR_IO;
-    return vs_fail(diag, err, "%s: cannot %s: %s", address, doing, nng_strerror(rv));
-}
-
 static vs_err make_places(vs_gate *gate)
 {
     gate->n_places = gate->limits.connections + GATE_SPARE;
@@ -340,14 +335,14 @@ static vs_err make_places(vs_gate *gate)
 static vs_err listen_on(vs_gate *gate, const char *address, const vs_tls *tls, vs_diag *diag)
 {
     int rv = nng_stream_listener_alloc(&gate->listener, address);
-    if (rv != 0) return fail(diag, address, "make a listener", rv);
+    if (rv != 0) return vs_nng_fail(diag, address, "make a listener", rv);
     vs_err err = vs_edge_tls_stream(gate->listener, address, tls, diag);
     if (err != VS_OK) return err;
     /* Half-open connections are found by the system; not every stream knows these. */
     (void)nng_stream_listener_set_bool(gate->listener, NNG_OPT_TCP_KEEPALIVE, true);
     (void)nng_stream_listener_set_bool(gate->listener, NNG_OPT_TCP_NODELAY, true);
     rv = nng_stream_listener_listen(gate->listener);
-    if (rv != 0) return fail(diag, address, "listen", rv);
+    if (rv != 0) return vs_nng_fail(diag, address, "listen", rv);
     nng_stream_listener_accept(gate->listener, gate->accept_aio);
     return VS_OK;
 }

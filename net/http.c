@@ -7,6 +7,7 @@
 
 #include "net/address.h"
 #include "net/http_impl.h"
+#include "net/nng_error.h"
 
 enum { PAUSE_MS = 100, IDLE_MS = 30000, REQUEST_MS = 15000, WRITE_MS = 15000 };
 
@@ -83,12 +84,6 @@ static void on_accept(void *arg)
 /* --- opening and closing ------------------------------------------------------------------------
  */
 
-static vs_err fail(vs_diag *diag, const char *address, const char *doing, int rv)
-{
-    vs_err err = rv == NNG_ENOMEM ? VS_ERR_NOMEM : VS_ERR_IO;
-    return vs_fail(diag, err, "%s: cannot %s: %s", address, doing, nng_strerror(rv));
-}
-
 /* http://HOST:PORT as the address of a stream. Port 0 is right here, nowhere else. */
 static vs_err stream_address(char out[VS_ADDRESS_MAX + 2], const char *address, vs_diag *diag)
 {
@@ -103,7 +98,8 @@ static vs_err stream_address(char out[VS_ADDRESS_MAX + 2], const char *address, 
     memcpy(check, out, sizeof check);
     len = strlen(check);
     if (len > 2 && strcmp(check + len - 2, ":0") == 0) check[len - 1] = '1';
-    return vs_address_check(check, diag);
+    if (vs_address_check(check, NULL) == VS_OK) return VS_OK;
+    return vs_fail(diag, VS_ERR_MALFORMED, "address \"%.100s\": must be http://HOST:PORT", address);
 }
 
 static vs_err open_places(vs_http *http)
@@ -134,13 +130,13 @@ vs_err vs_http_new(vs_http **out, const char *address, vs_diag *diag)
     err = open_places(http);
     if (err != VS_OK) (void)vs_fail(diag, err, "%s: out of memory", address);
     int rv = err != VS_OK ? 0 : nng_stream_listener_alloc(&http->listener, stream);
-    if (rv != 0) err = fail(diag, address, "make a listener", rv);
+    if (rv != 0) err = vs_nng_fail(diag, address, "make a listener", rv);
     rv = err != VS_OK ? 0 : nng_stream_listener_listen(http->listener);
-    if (rv != 0) err = fail(diag, address, "listen", rv);
+    if (rv != 0) err = vs_nng_fail(diag, address, "listen", rv);
     int port = 0;
     rv = err != VS_OK ? 0
                       : nng_stream_listener_get_int(http->listener, NNG_OPT_TCP_BOUND_PORT, &port);
-    if (rv != 0) err = fail(diag, address, "read its port", rv);
+    if (rv != 0) err = vs_nng_fail(diag, address, "read its port", rv);
     if (err != VS_OK) {
         vs_http_free(http);
         return err;
