@@ -258,7 +258,8 @@ static const vs_opt options[] = {
      .arg = "DIR|digits",
      .kind = VS_OPT_TEXT,
      .fallback = "digits",
-     .help = "Folder with train-images-idx3-ubyte and its three companions, plain or .gz; or "
+     .help = "Folder with train-images-idx3-ubyte and its three companions (plain or .gz), with "
+             "train.csv and test.csv, or with train-x.npy, train-y.npy, test-x.npy, test-y.npy; or "
              "digits (20000 generated images of digits, 4000 to test), or digits:ROWS."},
     UINT("drop-clients", "N", 0, VS_DEMO_CLIENTS_MAX, "2",
          "Clients that are killed before they submit, in the middle round."),
@@ -268,12 +269,14 @@ static const vs_opt options[] = {
      .arg = "WIDTHS",
      .kind = VS_OPT_TEXT,
      .fallback = "784-200-10",
-     .help = "Layer widths joined by '-': inputs, hidden layers (ReLU), classes."},
+     .help = "Layers joined by '-': inputs, hidden layers (ReLU), classes; 28x28-c8k5-p2-10 has 8 "
+             "filters of 5 x 5 and pools of 2 x 2."},
     {.name = "partition",
      .arg = "KIND",
      .kind = VS_OPT_TEXT,
      .fallback = "iid",
-     .help = "How the data are cut: iid, shards (two classes per client, mostly) or strided."},
+     .help = "How the data are cut: iid, shards (two classes per client, mostly), strided, or "
+             "dirichlet:ALPHA."},
     UINT("local-epochs", "E", 1, VS_TRAIN_EPOCHS_MAX, "1",
          "Passes over a client's rows in a round."),
     UINT("batch-size", "B", 1, VS_TRAIN_BATCH_MAX, "50", "Rows of one step."),

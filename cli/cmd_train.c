@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/train_loop.h"
+#include "fl/table.h"
 
 /* What the words on the command line mean, apart from files. */
 static int fill_training(const vs_args *args, vs_trainer *t)
@@ -15,11 +16,14 @@ static int fill_training(const vs_args *args, vs_trainer *t)
     vs_diag diag;
     t->work = (vs_workload){.data = vs_args_text(args, "data"),
                             .n_clients = (uint32_t)vs_args_uint(args, "num-clients"),
-                            .seed = vs_args_uint(args, "seed")};
+                            .seed = vs_args_uint(args, "seed"),
+                            .table = {.label = vs_args_text(args, "label")}};
     t->client = (uint32_t)vs_args_uint(args, "client-index");
     t->options = (vs_train_options){.local_epochs = (uint32_t)vs_args_uint(args, "local-epochs"),
                                     .batch_size = (uint32_t)vs_args_uint(args, "batch-size"),
                                     .learning_rate = vs_args_real(args, "learning-rate"),
+                                    .momentum = vs_args_real(args, "momentum"),
+                                    .proximal_mu = vs_args_real(args, "proximal-mu"),
                                     .shuffle = true};
     t->reveal = vs_args_text(args, "reveal");
     t->json = vs_args_flag(args, "json");
@@ -32,6 +36,9 @@ static int fill_training(const vs_args *args, vs_trainer *t)
     }
     if (vs_partition_parse(&t->work.partition, vs_args_text(args, "partition"), &diag) != VS_OK) {
         return vs_args_usage(args, "--partition: %s", diag.text);
+    }
+    if (vs_impute_parse(&t->work.table.impute, vs_args_text(args, "impute"), &diag) != VS_OK) {
+        return vs_args_usage(args, "--impute: %s", diag.text);
     }
     if (vs_train_check(&t->options, &diag) != VS_OK) return vs_args_usage(args, "%s", diag.text);
     return VS_EXIT_OK;
@@ -129,14 +136,24 @@ static const vs_opt options[] = {
      .arg = "DIR|digits",
      .kind = VS_OPT_TEXT,
      .fallback = "digits",
-     .help = "Folder with train-images-idx3-ubyte and its three companions, plain or .gz; or "
+     .help = "Folder with train-images-idx3-ubyte and its three companions (plain or .gz), with "
+             "train.csv and test.csv, or with train-x.npy, train-y.npy, test-x.npy, test-y.npy; or "
              "digits (20000 generated images of digits), or digits:ROWS."},
+    {.name = "label",
+     .arg = "COLUMN",
+     .kind = VS_OPT_TEXT,
+     .help = "Column of the label in CSV files. Default: the last."},
+    {.name = "impute",
+     .arg = "HOW",
+     .kind = VS_OPT_TEXT,
+     .fallback = "none",
+     .help = "Missing values in CSV files: none (an error), zero, or mean (of the column)."},
     {.name = "model",
-     .arg = "WIDTHS",
+     .arg = "SPEC",
      .kind = VS_OPT_TEXT,
      .fallback = "784-200-10",
-     .help = "Layer widths joined by '-': inputs, hidden layers (ReLU), classes. 784-10 is softmax "
-             "regression."},
+     .help = "Layers joined by '-': inputs, hidden layers (ReLU), classes; 784-10 is softmax, 30-1 "
+             "logistic regression, 28x28-c8k5-p2-10 has 8 filters of 5 x 5 and pools of 2 x 2."},
     {.name = "client-index",
      .arg = "I",
      .kind = VS_OPT_UINT,
@@ -155,7 +172,8 @@ static const vs_opt options[] = {
      .arg = "KIND",
      .kind = VS_OPT_TEXT,
      .fallback = "iid",
-     .help = "How: iid, shards (two shards of rows sorted by label for each client) or strided."},
+     .help = "How: iid, shards (two shards of rows sorted by label for each client), strided, or "
+             "dirichlet:ALPHA."},
     {.name = "rounds",
      .arg = "R",
      .kind = VS_OPT_UINT,
@@ -180,7 +198,13 @@ static const vs_opt options[] = {
      .arg = "X",
      .kind = VS_OPT_REAL,
      .fallback = "0.1",
-     .help = "Of plain SGD."},
+     .help = "Of SGD."},
+    {.name = "momentum", .arg = "X", .kind = VS_OPT_REAL, .fallback = "0", .help = "0 to below 1."},
+    {.name = "proximal-mu",
+     .arg = "X",
+     .kind = VS_OPT_REAL,
+     .fallback = "0",
+     .help = "FedProx: pull towards the round's model."},
     {.name = "seed",
      .arg = "S",
      .kind = VS_OPT_UINT,
