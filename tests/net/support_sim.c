@@ -43,7 +43,8 @@ static vs_store store_of(vs_sim *sim, uint32_t actor)
 {
     vs_fault *f = fault_of(sim, actor);
     vs_store plain = *vs_sim_store(sim, actor);
-    return f == NULL ? plain : vs_fault_store(f, plain);
+    if (sim->config.group && actor < VS_SIM_CLIENT) vs_store_hold(&plain);
+    return f == NULL || f->kind == VS_FAULT_DISK ? plain : vs_fault_store(f, plain);
 }
 
 static vs_rng rng_of(vs_sim *sim, uint32_t actor, vs_test_rng *state)
@@ -215,6 +216,7 @@ void vs_sim_free(vs_sim *sim)
         free(sim->client[i].coords);
     }
     for (size_t m = 0; m < sim->n_queue; m++) vs_buf_free(&sim->queue[m].msg);
+    for (uint32_t a = 0; a <= VS_SHAREHOLDERS_MAX; a++) vs_outbox_free(&sim->pending[a]);
     free(sim->queue);
     free(sim->calls);
     free(sim->client);
@@ -240,6 +242,7 @@ void vs_sim_crash(vs_sim *sim, uint32_t actor, bool power_cut)
         vs_shareholder_free(sim->shareholder[actor]);
         sim->shareholder[actor] = NULL;
     }
+    if (actor < VS_SIM_CLIENT) vs_outbox_clear(&sim->pending[actor]);
     if (sim->config.open_store != NULL) {
         close_store(sim, store);
         *store = (vs_store){0};
@@ -397,6 +400,54 @@ static void send_out(vs_sim *sim, uint32_t actor, vs_outbox *box)
     }
 }
 
+/* Everything promised becomes durable, then the messages leave. */
+static void let_go(vs_sim *sim, uint32_t actor)
+{
+    vs_diag diag = {{0}};
+    vs_fault *f = fault_of(sim, actor);
+    vs_outbox box = sim->pending[actor];
+    sim->pending[actor] = (vs_outbox){0};
+    vs_err err = vs_store_flush(vs_sim_store(sim, actor), &diag);
+    if (err == VS_OK && (f == NULL || !f->dead)) {
+        send_out(sim, actor, &box);
+    } else {
+        stop(sim, actor, diag.text);
+    }
+    vs_outbox_free(&box);
+}
+
+/* The messages of a step: at once, or (group) together with those of the next ones. */
+static void send_later(vs_sim *sim, uint32_t actor, vs_outbox *box)
+{
+    if (!sim->config.group || actor >= VS_SIM_CLIENT) {
+        send_out(sim, actor, box);
+        return;
+    }
+    for (size_t i = 0; i < box->n; i++) {
+        vs_out *from = &box->item[i];
+        vs_out *to = from->kind == VS_OUT_REPLY ? vs_outbox_reply(&sim->pending[actor], from->conn)
+                                                : vs_outbox_send(&sim->pending[actor], from->peer,
+                                                                 from->tag, from->timeout_ms);
+        VS_ASSERT(to != NULL);
+        to->msg = from->msg;
+        from->msg = (vs_buf){0};
+    }
+    if (!vs_store_promised(vs_sim_store(sim, actor))) let_go(sim, actor);
+}
+
+/* Nobody has more to do now: true if something left. */
+static bool let_all_go(vs_sim *sim)
+{
+    bool any = false;
+    for (uint32_t a = 0; sim->config.group && a <= sim->config.committee.n; a++) {
+        if (!vs_sim_is_up(sim, a)) continue;
+        bool waits = sim->pending[a].n > 0;
+        if (waits || vs_store_promised(vs_sim_store(sim, a))) let_go(sim, a);
+        any |= waits;
+    }
+    return any;
+}
+
 static void step_actor(vs_sim *sim, uint32_t actor, const vs_event *event)
 {
     vs_outbox box = {0};
@@ -416,7 +467,7 @@ static void step_actor(vs_sim *sim, uint32_t actor, const vs_event *event)
     }
     vs_fault_alloc_end();
     if (err == VS_OK && (f == NULL || !f->dead)) {
-        send_out(sim, actor, &box);
+        send_later(sim, actor, &box);
     } else { /* the machine failed: the process stops, nothing leaves it */
         stop(sim, actor, diag.text);
     }
@@ -485,6 +536,7 @@ static size_t pick(vs_sim *sim)
 
 static void advance(vs_sim *sim)
 {
+    if (let_all_go(sim)) return;
     uint64_t next = sim->next_tick;
     for (size_t m = 0; m < sim->n_queue; m++) {
         if (sim->queue[m].at < next) next = sim->queue[m].at;

@@ -47,6 +47,7 @@ typedef struct vs_sim_config {
      * when it stops. */
     vs_err (*open_store)(vs_store *out, const char *dir, vs_diag *diag);
     void (*close_store)(vs_store *store);
+    bool group; /* commit in groups, as daemons do: stores that can hold (net/store.h) */
     void (*restarting)(void);             /* before the fault's actor starts again; or NULL */
     const char *folder;                   /* an existing empty one, borrowed; NULL: a fresh one */
     void (*adjust)(vs_federation *draft); /* as of vs_test_fed_config */

@@ -58,7 +58,8 @@ struct vs_sim {
     vs_buf record;
     vs_buf admin_reply;
     bool admin_done;
-    uint64_t restart_at; /* of the fault's actor; 0: not to be restarted */
+    vs_outbox pending[VS_SHAREHOLDERS_MAX + 1]; /* group: what waits until the store is flushed */
+    uint64_t restart_at;                        /* of the fault's actor; 0: not to be restarted */
     char why[VS_DIAG_BYTES];
     uint64_t newest, newest_size; /* newest round, for a log of this size */
 };

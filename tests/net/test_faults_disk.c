@@ -39,6 +39,7 @@ static vs_fault_loop loop(disk_fault kind, uint32_t actor, uint64_t first, uint6
         (void)snprintf(root, sizeof root, "%s/store-%u", folder, actor);
         (void)snprintf(ledger, sizeof ledger, "%s/ledger", folder);
         config.folder = folder;
+        config.group = true;
         config.open_store = vs_store_disk_open;
         config.close_store = vs_store_disk_close;
         config.restarting = disk_shim_revive;
@@ -79,8 +80,8 @@ Test(faults_disk, a_client_is_in_the_sum_whatever_its_disk_does)
 Test(faults_disk, a_shareholder_loses_nothing_whatever_its_disk_does)
 {
     never_lost(DISK_KILL, FAULT_SEED_HOLDER, 1, 61, 4);
-    never_lost(DISK_POWER, FAULT_VECTOR_HOLDER, 2, 23, 10);
-    never_lost(DISK_POWER_SOME, FAULT_EXTRA_HOLDER, 3, 47, 5);
+    never_lost(DISK_POWER, FAULT_VECTOR_HOLDER, 2, 17, 9);
+    never_lost(DISK_POWER_SOME, FAULT_EXTRA_HOLDER, 3, 37, 4);
     never_lost(DISK_EIO, FAULT_VECTOR_HOLDER, 4, 61, 3);
     never_lost(DISK_FULL, FAULT_SEED_HOLDER, 5, 61, 3);
 }
