@@ -11,6 +11,7 @@
 #include "cli/out.h"
 #include "fl/npy.h"
 #include "net/client_run.h"
+#include "net/receipt.h"
 #include "net/store.h"
 
 enum { SIZE_BYTES = 32 };
@@ -180,6 +181,28 @@ static vs_err submit(const input *in, const vs_args *args, vs_client_status *sta
     return err;
 }
 
+/* --receipt: what the client must keep to prove later what became of this submission. A file that
+ * is there stays: it is of the same submission, or of another one that must not be lost. */
+static vs_err write_receipt(const input *in, const vs_args *args, const vs_client_status *s,
+                            vs_diag *diag)
+{
+    const char *path = vs_args_text(args, "receipt");
+    vs_buf text = {0};
+    const vs_receipt_claim claim = {.federation = in->fed->id,
+                                    .client_key = in->keys->pub.identity,
+                                    .salt = s->salt,
+                                    .pseudonym = s->pseudonym,
+                                    .manifest_hash = s->manifest_hash,
+                                    .round = s->round};
+    if (path == NULL) return VS_OK;
+    vs_err err = vs_receipt_begin(&text, &claim);
+    if (err != VS_OK) return vs_fail(diag, err, "out of memory");
+    err = vs_file_create_durable(path, text.p, text.len, 0600, diag);
+    if (err != VS_OK) vs_diag_prefix(diag, "submitted, but no receipt was written");
+    vs_buf_free(&text);
+    return err;
+}
+
 static int run_submit(const vs_args *args)
 {
     input in = {0};
@@ -188,6 +211,7 @@ static int run_submit(const vs_args *args)
     int exit_status;
     vs_err err = load(&in, args, &diag);
     if (err == VS_OK) err = submit(&in, args, &status, &diag);
+    if (err == VS_OK) err = write_receipt(&in, args, &status, &diag);
     if (err != VS_OK) {
         exit_status = vs_out_fail(&diag);
     } else if (vs_args_flag(args, "json")) {
@@ -257,6 +281,12 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .help = "Where the client keeps what it has submitted; made if needed. Default: the key's "
              "path with .state for .key."},
+    {.name = "receipt",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help =
+         "Write a receipt, to be completed from the published ledger (veilsum receipt complete) "
+         "when the round is over; a file that is there is not replaced."},
     {.name = "timeout",
      .arg = "S",
      .kind = VS_OPT_UINT,

@@ -51,6 +51,7 @@ typedef struct vs_client_status {
     bool norm_clipped;
     double norm;
     vs_h32 pseudonym, manifest_hash;
+    vs_h32 salt; /* of the pseudonym; zero once the submission has been recorded as sent */
     vs_diag
         error; /* FAILED: why; DONE: what was not perfect ("shareholder 3 unreachable"), or "" */
 } vs_client_status;

@@ -80,6 +80,7 @@ static vs_err make_header(vs_client *c)
         vs_proof_start(&c->proofs[i], c->rho, c->round.layout.columns);
     }
     c->status.pseudonym = h->pseudonym;
+    c->status.salt = h->salt;
     c->status.clipped = vs_encoder_clipped(c->encoder);
     c->status.norm = vs_encoder_norm(c->encoder, &c->status.norm_clipped);
     return VS_OK;
