@@ -30,6 +30,7 @@
 #define SH_UPLOAD_IDLE_MS 2000u /* one that waits so long may lose its place: it is rebuilt */
 #define SH_KEPT_BYTES_MAX (UINT32_C(64) << 20)  /* opened shares of running uploads, together */
 #define SH_SUM_SLICE_BYTES (UINT32_C(16) << 20) /* of shares added to the sum in one step */
+#define SH_SUM_SLICE_CLIENTS 16u                /* of these shares at most */
 #define SH_KEYS_MAX 16u        /* round keys handed out for rounds that are not open */
 #define SH_LOG_BATCH_MAX 4096u /* entries in one message */
 #define SH_SECRET_BYTES 32u    /* X25519 */

@@ -185,14 +185,17 @@ vs_err vs_sh_sum_slice(vs_shareholder *sh, vs_diag *diag)
     sh_round *r = sh->round;
     const uint64_t one = (uint64_t)r->sum.columns * VS_FE_BYTES;
     uint64_t did = 0;
+    uint32_t n_did = 0;
     vs_err err = r->sum.column == NULL ? sum_make(r) : VS_OK;
     if (r->sum.goal == NULL && r->sum.next >= r->n_clients) r->sum.next = 0;
-    while (err == VS_OK && did < SH_SUM_SLICE_BYTES && r->sum.next < r->n_clients) {
+    while (err == VS_OK && did < SH_SUM_SLICE_BYTES && n_did < SH_SUM_SLICE_CLIENTS &&
+           r->sum.next < r->n_clients) {
         sh_client *c = &r->client[r->sum.next];
         bool wanted = is_wanted(r, r->sum.next);
         if (c->in_sum != wanted) {
             err = apply_client(sh, c, !wanted, diag);
             did += one;
+            n_did++;
         }
         if (err == VS_ERR_PROOF) {
             give_up_on(r, c);

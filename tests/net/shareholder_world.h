@@ -16,7 +16,7 @@
 #include "tests/support.h"
 
 /* n 5, t 1, k 2, margin 1: q = 4; shareholder 1 holds seeds, 2..5 vectors. */
-enum { DIM = 40, LONG_DIM = 60000, NOW = 1700000000, SUBS = 8 };
+enum { DIM = 40, LONG_DIM = 60000, NOW = 1700000000, SUBS = 40 };
 
 typedef struct world {
     vs_test_fed *tf;

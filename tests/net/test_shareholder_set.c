@@ -351,6 +351,42 @@ Test(shareholder_set, answers_nothing_before_the_set_or_after_the_expiry)
     world_free(w);
 }
 
+static void tick(world *w)
+{
+    const vs_event event = {.kind = VS_EVENT_TICK};
+    vs_outbox box = {0};
+    cr_assert_eq(vs_shareholder_step(w->sh, w->now_ms, &event, &box, NULL), VS_OK);
+    cr_expect_eq(box.n, 0);
+    vs_outbox_free(&box);
+}
+
+/* The sum that a restart lost comes back a slice at a time; until then the answer is "busy". */
+Test(shareholder_set, adds_up_again_in_slices_after_a_restart)
+{
+    for (uint32_t ask_early = 0; ask_early < 2; ask_early++) {
+        world *w = world_new(4, SUBS, 0);
+        open_round(w, 1, DIM);
+        submit_all(w, SUBS);
+        must_be(w, vote(w, w->sub, SUBS - 1)); /* one of them is left out of the set */
+        log_set(w, w->sub, SUBS - 1);
+        must_be(w, push(w, 0));
+        restart(w);
+        must_be(w, push(w, 0));
+        cr_expect(vs_shareholder_is_busy(w->sh));
+        if (ask_early == 1) {
+            expect_code(w, answer(w, 4), vsw_Code_BUSY);
+            cr_expect_gt(w->reply.head.result.error.value, 0);
+            cr_expect_lt(w->reply.head.result.error.value, SUBS);
+        }
+        for (uint32_t i = 0; i < SUBS && vs_shareholder_is_busy(w->sh); i++) tick(w);
+        cr_expect_not(vs_shareholder_is_busy(w->sh));
+        must_be(w, answer(w, 4));
+        expect_sum(w, w->sub, SUBS - 1);
+        cr_expect_not(vs_shareholder_is_busy(w->sh));
+        world_free(w);
+    }
+}
+
 /* It did not vote, but the logged set is what it holds. */
 Test(shareholder_set, answers_without_its_vote_if_it_holds_the_set)
 {
