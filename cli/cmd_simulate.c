@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/out.h"
+#include "cli/pipeline.h"
 #include "cli/scratch.h"
 #include "cli/simulate.h"
 #include "fl/table.h"
@@ -43,12 +44,16 @@ static int fill_committee(const vs_args *args, vs_simulate_options *o)
                              3 * t + 1);
     }
     o->committee = (vs_committee){.n = n, .t = t, .k = n - 3 * t, .margin = t};
-    o->quantiser = (vs_quantiser){.bits = (uint32_t)vs_args_uint(args, "quantization-bits"),
-                                  .clip_norm = vs_args_real(args, "clip-norm"),
-                                  .clipping_range = vs_args_real(args, "clipping-range"),
-                                  .max_weight = 1,
-                                  .stochastic_rounding = true};
-    if (vs_quantiser_check(&o->quantiser, &diag) != VS_OK) {
+    o->pipeline->min_clients = (uint32_t)vs_args_uint(args, "min-clients");
+    o->pipeline->quantiser = (vs_quantiser){.max_weight = 1, .stochastic_rounding = true};
+    int status = vs_pipeline_fill(args, o->pipeline);
+    if (status != VS_EXIT_OK) return status;
+    if (o->pipeline->privacy.mechanism != VS_MECHANISM_NONE) {
+        o->pipeline->privacy.clients_per_round = o->clients_per_round;
+    } else {
+        o->pipeline->privacy.clients_per_round = 0;
+    }
+    if (!o->pipeline->rotation && vs_quantiser_check(&o->pipeline->quantiser, &diag) != VS_OK) {
         return vs_args_usage(args, "%s", diag.text);
     }
     return VS_EXIT_OK;
@@ -184,10 +189,17 @@ static int run_simulate(const vs_args *args)
 {
     vs_diag diag;
     vs_simulate *s = calloc(1, sizeof *s);
-    if (s == NULL) return vs_out_error("out of memory");
+    vs_federation *pipeline = calloc(1, sizeof *pipeline);
+    if (s == NULL || pipeline == NULL) {
+        free(s);
+        free(pipeline);
+        return vs_out_error("out of memory");
+    }
+    s->o.pipeline = pipeline;
     int status = fill_options(args, &s->o);
     if (status != VS_EXIT_OK) {
         free(s);
+        free(pipeline);
         return status;
     }
     if (vs_stop_init(&s->stop, &diag) == VS_OK) {
@@ -202,6 +214,7 @@ static int run_simulate(const vs_args *args)
     vs_dataset_free(&s->test);
     vs_partition_free(&s->parts);
     free(s->row);
+    free(pipeline);
     free(s);
     return status;
 }
@@ -228,8 +241,8 @@ static const vs_opt options[] = {
     TEXT("impute", "HOW", "none",
          "Missing values in CSV files: none (an error), zero, or mean (of the column)."),
     UINT("clients", "K", 2, VS_SIMULATE_CLIENTS_MAX, "10", "In how many parts the data are cut."),
-    UINT("clients-per-round", "C", 0, VS_SIMULATE_CLIENTS_MAX, "0",
-         "Clients sampled in each round; 0: all."),
+    UINT("min-clients", "N", 2, VS_SIMULATE_CLIENTS_MAX, "2",
+         "A round with fewer is aborted; under a mechanism the noise is for so many."),
     REAL("dropout", "0", "Chance that a sampled client is lost before it submits."),
     TEXT("partition", "KIND", "iid",
          "How the data are cut: iid, shards (two shards of rows sorted by label for each client), "
@@ -254,9 +267,7 @@ static const vs_opt options[] = {
     UINT("num-shares", "N", 4, VS_SHAREHOLDERS_MAX, "5", "Shareholders."),
     UINT("privacy-threshold", "T", 1, VS_SHAREHOLDERS_MAX / 3, "1",
          "Shareholders that together learn nothing; packing is N - 3 T."),
-    UINT("quantization-bits", "B", 1, 32, "16", "Of one coordinate."),
-    REAL("clipping-range", "0.5", "Coordinates are clipped to +- this."),
-    REAL("clip-norm", "10", "L2 norm of an update is clipped to this; 0: not."),
+    VS_PIPELINE_OPTIONS,
     UINT("seed", "S", 0, 0, "1", "Of everything: the same seed gives the same run."),
     UINT("threads", "T", 0, VS_SIMULATE_THREADS_MAX, "0",
          "For training; 0: one per processor. Results do not depend on it."),
@@ -276,6 +287,7 @@ const vs_command vs_cmd_simulate = {
         "run, in one process and on a clock of its own: each client trains on its part of the "
         "data, shares its update out to the shareholders, and only the sum is put together. Beside "
         "it the same clients train a model by plain federated averaging; each line shows both.\n\n"
+        "--clients-per-round says how many clients are sampled for each round (default: all). "
         "Everything follows from --seed: keys, shares and rounding too, so that a run can be "
         "repeated. Nothing here protects anybody; use train and submit for that.\n\n"
         "Seconds are wall clock: of the private round all of training, sharing and the "
@@ -286,6 +298,9 @@ const vs_command vs_cmd_simulate = {
     .examples = "veilsum simulate\n"
                 "veilsum simulate --data fashion-mnist --clients 100 --partition shards \\\n"
                 "    --hidden 200 --rounds 50 --json rounds.json --picture rounds.svg\n"
+                "veilsum simulate --clients 200 --clients-per-round 100 --min-clients 80 \\\n"
+                "    --rotation hadamard --clip-norm 1 --quantization-bits 18 \\\n"
+                "    --mechanism skellam --noise-multiplier 1 --delta 1e-5 --max-epsilon 50\n"
                 "veilsum simulate --data tables --label fraud --model 30-1 --clients 20 \\\n"
                 "    --dropout 0.1 --server fedadam",
     .run = run_simulate};

@@ -13,6 +13,7 @@
 #include "cli/stop.h"
 #include "cli/workload.h"
 #include "fl/evaluate.h"
+#include "fl/metrics.h"
 #include "fl/model.h"
 #include "fl/server_opt.h"
 #include "fl/train.h"
@@ -33,7 +34,7 @@ typedef struct vs_simulate_options {
     uint32_t rounds, clients_per_round; /* 0: all */
     double dropout;                     /* chance that a sampled client is lost before it submits */
     vs_committee committee;
-    vs_quantiser quantiser;
+    vs_federation *pipeline; /* owned: quantiser, rotation, metrics, noise; min_clients */
     uint32_t threads;
     bool plain;                              /* train the unprotected model too */
     const char *json, *csv, *picture, *keep; /* NULL: none */
@@ -44,6 +45,9 @@ typedef struct vs_simulate_row {
     uint32_t round, sampled, submitted, included;
     vs_evaluation private_, plain;
     double clipped;                        /* part of the coordinates */
+    double epsilon;                        /* spent after this round; 0 without a mechanism */
+    double clip_norm;                      /* of this round */
+    vs_metrics metrics;                    /* as the clients report them, summed in secret */
     double norm_clipped;                   /* part of the clients */
     uint64_t upload_bytes;                 /* of one client, mean */
     double train_s, submit_s, aggregate_s; /* private */
@@ -63,6 +67,7 @@ typedef struct vs_simulate {
     uint32_t n_rows;
     uint64_t ledger_entries;
     bool audit_ok;
+    vs_diag why_stopped; /* before o.rounds: the privacy budget is spent; "" otherwise */
 } vs_simulate;
 
 /* Update of each listed client (1..) from params, n_updates * n_params: on o.threads threads, the

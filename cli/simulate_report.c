@@ -11,6 +11,25 @@
 #include "cli/plot.h"
 #include "cli/simulate.h"
 
+static void print_pipeline(const vs_federation *p)
+{
+    const vs_quantiser *q = &p->quantiser;
+    (void)printf("  quantiser      %u bits, L2 norm at most %g, ", q->bits, q->clip_norm);
+    if (p->rotation) {
+        (void)printf("rotated, coordinates within %g standard deviations\n", p->k_stddevs);
+    } else {
+        (void)printf("coordinates in +-%g\n", q->clipping_range);
+    }
+    if (p->privacy.mechanism != VS_MECHANISM_NONE) {
+        (void)printf(
+            "  noise          %s, multiplier %g, for %u clients; epsilon at most %g, delta %g\n",
+            vs_mechanism_name(p->privacy.mechanism), p->privacy.noise_multiplier,
+            p->min_clients - p->privacy.colluding_clients, p->privacy.max_epsilon,
+            p->privacy.delta);
+    }
+    (void)printf("\n");
+}
+
 void vs_simulate_print_intro(const vs_simulate *s)
 {
     const vs_simulate_options *o = &s->o;
@@ -28,8 +47,7 @@ void vs_simulate_print_intro(const vs_simulate *s)
     (void)printf("  clients        %u (%s), %u in each round, %g %% lost\n", o->work.n_clients,
                  partition, o->clients_per_round, 100 * o->dropout);
     (void)printf("  shareholders   %u; %u together learn nothing\n", c->n, c->t);
-    (void)printf("  quantiser      %u bits, coordinates in +-%g, L2 norm at most %g\n\n",
-                 o->quantiser.bits, o->quantiser.clipping_range, o->quantiser.clip_norm);
+    print_pipeline(o->pipeline);
     (void)printf("                clients     accuracy, %%   clipped   upload  seconds\n"
                  "               sent   in  private   plain       %%  kB each  private   plain\n");
     (void)fflush(stdout);
@@ -47,6 +65,15 @@ void vs_simulate_print_row(const vs_simulate *s, const vs_simulate_row *r)
                  100 * r->private_.accuracy, plain, 100 * r->clipped,
                  (double)r->upload_bytes / 1000, r->train_s + r->submit_s + r->aggregate_s,
                  plain_s);
+    if (r->epsilon > 0) {
+        (void)printf("%14s epsilon %.4g of %g, clip_norm %.4g\n", "", r->epsilon,
+                     s->o.pipeline->privacy.max_epsilon, r->clip_norm);
+    }
+    if (s->o.pipeline->metrics) {
+        (void)printf(
+            "%14s clients before training: loss %.4f, accuracy %.2f %%, within clip_norm %.0f %%\n",
+            "", r->metrics.loss, 100 * r->metrics.accuracy, 100 * r->metrics.unclipped);
+    }
     (void)fflush(stdout);
 }
 
@@ -81,6 +108,7 @@ void vs_simulate_print_end(const vs_simulate *s)
 {
     const total t = add_up(s);
     const vs_simulate_row *last = &s->row[s->n_rows - 1];
+    if (s->why_stopped.text[0] != '\0') (void)printf("\nstopped: %s\n", s->why_stopped.text);
     (void)printf("\nmean of the last ten rounds: private %.2f %%", 100 * vs_simulate_m10(s, false));
     if (s->o.plain) {
         (void)printf(", plain %.2f %%, difference %+.2f", 100 * vs_simulate_m10(s, true),
@@ -116,6 +144,13 @@ static json_t *row_json(const vs_simulate *s, const vs_simulate_row *r)
     if (r->private_.auc == r->private_.auc) {
         (void)json_object_set_new(row, "auc", json_real(r->private_.auc));
     }
+    if (r->epsilon > 0) (void)json_object_set_new(row, "epsilon", json_real(r->epsilon));
+    (void)json_object_set_new(row, "clip_norm", json_real(r->clip_norm));
+    if (s->o.pipeline->metrics) {
+        (void)json_object_set_new(row, "client_loss", json_real(r->metrics.loss));
+        (void)json_object_set_new(row, "client_accuracy", json_real(r->metrics.accuracy));
+        (void)json_object_set_new(row, "unclipped_fraction", json_real(r->metrics.unclipped));
+    }
     if (!s->o.plain) return row;
     (void)json_object_set_new(row, "plain_accuracy", json_real(r->plain.accuracy));
     (void)json_object_set_new(row, "plain_loss", json_real(r->plain.loss));
@@ -139,9 +174,10 @@ static json_t *all_json(const vs_simulate *s)
         o->work.data, "model", spec, "num_params", (json_int_t)s->n_params, "num_clients",
         (json_int_t)o->work.n_clients, "partition", partition, "clients_per_round",
         (json_int_t)o->clients_per_round, "num_rounds", (json_int_t)o->rounds, "num_shares",
-        (json_int_t)o->committee.n, "quantization_bits", (json_int_t)o->quantiser.bits, "seed",
-        (json_int_t)o->work.seed, "clipping_range", o->quantiser.clipping_range, "m10",
-        vs_simulate_m10(s, false), "train_seconds", t.train, "secure_seconds", t.secure, "rounds");
+        (json_int_t)o->committee.n, "quantization_bits", (json_int_t)o->pipeline->quantiser.bits,
+        "seed", (json_int_t)o->work.seed, "clipping_range", o->pipeline->quantiser.clipping_range,
+        "m10", vs_simulate_m10(s, false), "train_seconds", t.train, "secure_seconds", t.secure,
+        "rounds");
     if (all == NULL) return NULL;
     if (o->plain) {
         (void)json_object_set_new(all, "plain_m10", json_real(vs_simulate_m10(s, true)));
@@ -171,17 +207,18 @@ static vs_err write_json(const vs_simulate *s, vs_diag *diag)
 static vs_err write_csv(const vs_simulate *s, vs_diag *diag)
 {
     vs_buf out = {0};
-    vs_buf_text(&out, "round,accuracy,plain_accuracy,clients_submitted,clients_included,"
-                      "clipped_fraction,upload_bytes_per_client,train_seconds,submit_seconds,"
-                      "aggregate_seconds,plain_train_seconds,plain_average_seconds\n");
+    vs_buf_text(&out,
+                "round,accuracy,plain_accuracy,clients_submitted,clients_included,"
+                "clipped_fraction,epsilon,upload_bytes_per_client,train_seconds,submit_seconds,"
+                "aggregate_seconds,plain_train_seconds,plain_average_seconds\n");
     for (uint32_t i = 0; i < s->n_rows; i++) {
         const vs_simulate_row *r = &s->row[i];
         char plain[24] = "";
         if (s->o.plain) (void)snprintf(plain, sizeof plain, "%.6f", r->plain.accuracy);
-        vs_buf_printf(&out, "%u,%.6f,%s,%u,%u,%.8f,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f\n",
+        vs_buf_printf(&out, "%u,%.6f,%s,%u,%u,%.8f,%.6g,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f\n",
                       r->round, r->private_.accuracy, plain, r->submitted, r->included, r->clipped,
-                      r->upload_bytes, r->train_s, r->submit_s, r->aggregate_s, r->plain_train_s,
-                      r->plain_average_s);
+                      r->epsilon, r->upload_bytes, r->train_s, r->submit_s, r->aggregate_s,
+                      r->plain_train_s, r->plain_average_s);
     }
     vs_err err = vs_buf_check(&out);
     if (err == VS_OK) {

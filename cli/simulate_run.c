@@ -56,13 +56,20 @@ static vs_err make_federation(vs_simulate *s, vs_diag *diag)
     memcpy(draft->name, "simulation", sizeof "simulation");
     draft->committee = s->o.committee;
     draft->max_clients = n;
-    draft->min_clients = 2;
+    draft->min_clients = s->o.pipeline->min_clients;
     draft->max_missing = 0.05;
     draft->min_cover = 0.8;
     draft->round_timeout_s = ROUND_TIMEOUT_S;
     draft->answer_timeout_s = ANSWER_TIMEOUT_S;
-    draft->quantiser = s->o.quantiser;
-    for (uint32_t i = 0; i < s->o.work.n_clients; i++) { /* the largest part: no bit is wasted */
+    draft->quantiser = s->o.pipeline->quantiser;
+    draft->rotation = s->o.pipeline->rotation;
+    draft->k_stddevs = s->o.pipeline->k_stddevs;
+    draft->metrics = s->o.pipeline->metrics;
+    draft->target_unclipped_quantile = s->o.pipeline->target_unclipped_quantile;
+    draft->adaptive_clip_learning_rate = s->o.pipeline->adaptive_clip_learning_rate;
+    draft->privacy = s->o.pipeline->privacy;
+    for (uint32_t i = 0; draft->privacy.mechanism == VS_MECHANISM_NONE && i < s->o.work.n_clients;
+         i++) { /* the largest part: no bit is wasted */
         size_t rows;
         (void)vs_partition_rows(&s->parts, i, &rows);
         if (rows > draft->quantiser.max_weight) draft->quantiser.max_weight = rows;
@@ -144,6 +151,24 @@ static vs_err stopped(run *r, vs_diag *diag)
     return vs_fail(diag, VS_ERR_STATE, "told to stop after %u rounds", r->s->n_rows);
 }
 
+/* The round's model as a client sees it on its own rows, before it trains. */
+static vs_err look(const run *r, uint32_t client, vs_client_input *input, vs_diag *diag)
+{
+    const vs_simulate *s = r->s;
+    vs_dataset own;
+    vs_evaluation e;
+    size_t n;
+    const uint32_t *rows = vs_partition_rows(&s->parts, client - 1, &n);
+    vs_err err = vs_dataset_take(&own, &s->train, rows, n);
+    if (err != VS_OK) return vs_fail(diag, err, "out of memory for the rows of a client");
+    err = vs_model_evaluate(&e, &s->model, r->params[0], &own, diag);
+    vs_dataset_free(&own);
+    input->has_metrics = true;
+    input->loss = e.loss;
+    input->accuracy = e.accuracy;
+    return err;
+}
+
 static vs_err open_round(run *r, vs_simulate_row *row, vs_h32 *model, vs_diag *diag)
 {
     vs_simulate *s = r->s;
@@ -170,14 +195,16 @@ static vs_err submit_all(run *r, vs_simulate_row *row, const vs_h32 *model, vs_d
         t = seconds();
         for (uint32_t i = 0; err == VS_OK && i < n; i++) {
             const uint32_t client = r->present[at + i];
-            const vs_client_input input = {.round = row->round,
-                                           .update = r->updates + i * s->n_params,
-                                           .dim = s->n_params,
-                                           .weight = weight_of(s, client),
-                                           .model_hash = *model,
-                                           .purpose = ""};
-            vs_client_status status;
-            err = vs_local_submit(s->local, client, &input, &status, diag);
+            vs_client_input input = {.round = row->round,
+                                     .update = r->updates + i * s->n_params,
+                                     .dim = s->n_params,
+                                     .weight = weight_of(s, client),
+                                     .model_hash = *model,
+                                     .purpose = ""};
+            vs_client_status status = {0};
+            if (s->o.pipeline->privacy.mechanism != VS_MECHANISM_NONE) input.weight = 1;
+            if (s->o.pipeline->metrics) err = look(r, client, &input, diag);
+            if (err == VS_OK) err = vs_local_submit(s->local, client, &input, &status, diag);
             clipped += (double)status.clipped;
             norms += status.norm_clipped;
             bytes += (double)status.bytes_total;
@@ -210,6 +237,9 @@ static vs_err close_round(run *r, vs_simulate_row *row, vs_diag *diag)
     if (err == VS_OK) err = vs_call_result(&result, &admin, row->round, diag);
     if (err == VS_OK) {
         row->included = result.result.count;
+        row->epsilon = result.round.open.epsilon;
+        row->clip_norm = result.round.open.clip_norm;
+        row->metrics = result.metrics;
         memcpy(r->mean, result.mean, s->n_params * sizeof(double));
         vs_server_opt_step(&r->server[0], r->params[0], r->mean);
     }
@@ -274,6 +304,12 @@ vs_err vs_simulate_run(vs_simulate *s, vs_diag *diag)
         r.bar = vs_progress_start("clients");
         sample(&r, row);
         err = private_round(&r, row, diag);
+        if (err == VS_ERR_STATE && s->n_rows > 0 && strstr(diag->text, "max_epsilon") != NULL) {
+            s->why_stopped = *diag; /* as it should be */
+            vs_progress_end(&r.bar);
+            err = VS_OK;
+            break;
+        }
         if (err == VS_OK && s->o.plain) err = plain_round(&r, row, diag);
         vs_progress_end(&r.bar);
         if (err != VS_OK) break;
