@@ -50,6 +50,30 @@ static vs_err fill(vs_entry_key *k, const vs_args *args, bool rotate, const vs_f
     return err;
 }
 
+/* NEW.enrolment beside NEW.pub, so that the client's commands find it: the admin's signature where
+ * the admin rotates, else zeros (net/keys.h). A file that is there stays. */
+static vs_err write_enrolment(const vs_args *args, const vs_federation *fed, const vs_keys *signer,
+                              vs_diag *diag)
+{
+    const char *pub = vs_args_positional(args, 1);
+    char path[VS_BESIDE_BYTES];
+    uint8_t sig[64] = {0};
+    vs_public_keys key;
+    size_t len = strlen(pub);
+    if (len > 4 && strcmp(pub + len - 4, ".pub") == 0) len -= 4;
+    int n = snprintf(path, sizeof path, "%.*s.enrolment", (int)len, pub);
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", pub);
+    }
+    if (vs_file_exists(path)) return VS_OK;
+    vs_err err = vs_public_keys_load(&key, pub, diag);
+    if (err != VS_OK) return err;
+    if (vs_h32_equal(&signer->pub.identity, &fed->admin_key)) {
+        vs_enrolment_sign(sig, &fed->id, &key.identity, signer->identity_seed);
+    }
+    return vs_enrolment_save(path, &fed->id, &key, sig, diag);
+}
+
 static int tell(const vs_args *args, const vs_entry_key *k)
 {
     char key[VS_BASE64_CHARS(VS_H32_BYTES)];
@@ -77,6 +101,7 @@ static int change_key(const vs_args *args, bool rotate)
         vs_caller caller = {.fed = fed, .keys = signer, .timeout_ms = CALL_TIMEOUT_MS};
         err = vs_call_key(&caller, &k, &diag);
     }
+    if (err == VS_OK && rotate) err = write_enrolment(args, fed, signer, &diag);
     int status = err == VS_OK ? tell(args, &k) : vs_out_fail(&diag);
     vs_keys_free(signer);
     vs_federation_free(fed);
@@ -138,7 +163,9 @@ const vs_command vs_cmd_federation_rotate = {
     .description =
         "Signs that NEW.pub takes the place of OLD.pub, with the admin's key or with the old key "
         "itself, and gives it to the aggregator, which logs it. The old key is revoked; the new "
-        "one needs no enrolment and must never have been used before. A shareholder's key cannot "
+        "one must never have been used before; NEW.enrolment is written for it. A shareholder's "
+        "key "
+        "cannot "
         "be rotated: revoke it, and make a new federation file when too few are left.",
     .options = options,
     .positionals = rotate_positionals,

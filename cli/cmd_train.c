@@ -55,7 +55,7 @@ static vs_err load_enrolment(const vs_args *args, vs_trainer *t, vs_diag *diag)
     err = vs_enrolment_load(path, &federation, &client, t->enrolment, diag);
     if (err != VS_OK) return err;
     if (!vs_h32_equal(&client, &t->keys->pub.identity) ||
-        vs_enrolment_verify(t->enrolment, &t->fed->id, &client, &t->fed->admin_key) != VS_OK) {
+        vs_enrolment_check(t->enrolment, &t->fed->id, &client, &t->fed->admin_key) != VS_OK) {
         return vs_fail(diag, VS_ERR_PROOF, "%s: does not enrol key \"%s\" to the federation \"%s\"",
                        path, t->keys->pub.name, t->fed->name);
     }

@@ -55,7 +55,7 @@ static void check_enrolment(vs_doctor *d)
         err = vs_fail(&diag, VS_ERR_PROOF, "%s: admits another key", path);
     }
     if (err == VS_OK) {
-        err = vs_enrolment_verify(sig, &d->fed->id, &client_key, &d->fed->admin_key);
+        err = vs_enrolment_check(sig, &d->fed->id, &client_key, &d->fed->admin_key);
         if (err != VS_OK) (void)vs_fail(&diag, err, "%s: is not signed by the admin", path);
     }
     if (err == VS_OK) {

@@ -102,7 +102,7 @@ static vs_err check_input(const vs_federation *fed, const vs_keys *keys,
                        "the update has %" PRIu64 " coordinates: 1 to %u can be sent", input->dim,
                        VS_COLUMNS_MAX);
     }
-    if (vs_enrolment_verify(input->enrolment, &fed->id, &keys->pub.identity, &fed->admin_key) !=
+    if (vs_enrolment_check(input->enrolment, &fed->id, &keys->pub.identity, &fed->admin_key) !=
         VS_OK) {
         return vs_fail(diag, VS_ERR_PROOF,
                        "the enrolment does not admit client key %s to federation %s: ask the "

@@ -61,6 +61,10 @@ void vs_enrolment_sign(uint8_t sig[64], const vs_h32 *federation_id, const vs_h3
                        const uint8_t admin_seed[32]);
 VS_MUST_CHECK vs_err vs_enrolment_verify(const uint8_t sig[64], const vs_h32 *federation_id,
                                          const vs_h32 *client_key, const vs_h32 *admin_key);
+/* What a client checks of its own enrolment: the admin's signature, or 64 zero bytes, which stand
+ * for "admitted by a rotation in the log" (net/keyring.h): there the log decides. VS_ERR_PROOF. */
+VS_MUST_CHECK vs_err vs_enrolment_check(const uint8_t sig[64], const vs_h32 *federation_id,
+                                        const vs_h32 *client_key, const vs_h32 *admin_key);
 VS_MUST_CHECK vs_err vs_enrolment_save(const char *path, const vs_h32 *federation_id,
                                        const vs_public_keys *client, const uint8_t sig[64],
                                        vs_diag *diag);

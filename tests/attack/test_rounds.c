@@ -30,13 +30,18 @@ static void hook(void *ctx, arena *a, uint32_t j, const vs_request *q, vs_buf *r
     cr_assert_eq(vs_reply_encode(reply, &head, NULL, 0), VS_OK);
 }
 
-/* The real client program submits for client 0. */
+/* The real client program submits for the holder of this key. */
+static int submit_as(arena *a, const char *key, const char *round)
+{
+    const char *args[] = {"submit", "--federation", "federation.json", "--key",    key, "--round",
+                          round,    "--update",     "u0.npy",          "--weight", "3", "--json",
+                          NULL};
+    return arena_run(a, args);
+}
+
 static int submit(arena *a, const char *round)
 {
-    const char *args[] = {
-        "submit",   "--federation", "federation.json", "--key", "c0.key", "--round", round,
-        "--update", "u0.npy",       "--weight",        "3",     "--json", NULL};
-    return arena_run(a, args);
+    return submit_as(a, "c0.key", round);
 }
 
 static void expect_printed(const arena *a, int status, int want, const char *words)
@@ -188,6 +193,29 @@ Test(attack_rounds, revocation_by_somebody_else)
     expect_printed(a, arena_run(a, revoke), 1, "neither with the admin's key nor with the old key");
     expect_printed(a, arena_run(a, rotate), 0, "is rotated"); /* its own key may */
     expect_printed(a, arena_run(a, rotate), 1, "revoked already");
+    arena_expect_audit(a);
+    arena_free(a);
+}
+
+/* A client that rotates by itself goes on with the new key, and nobody else with the old one. */
+Test(attack_rounds, a_client_that_lost_control_of_its_key_rotates_it)
+{
+    arena *a = arena_new(&(arena_config){0});
+    char path[400];
+    const char *rotate[] = {"federation",      "rotate", "--federation",
+                            "federation.json", "--key",  "c0.key",
+                            "c0.pub",          "c5.pub", NULL};
+    arena_client_files(a, 0);
+    arena_client_files(a, 5);
+    (void)snprintf(path, sizeof path, "%s/c5.enrolment", a->folder);
+    cr_assert_eq(remove(path), 0); /* the admin never saw this key */
+    expect_printed(a, arena_run(a, rotate), 0, "is rotated");
+    arena_open(a, NULL);
+    expect_printed(a, submit_as(a, "c5.key", "1"), 0, "\"receipts\": 5");
+    expect_printed(a, submit(a, "1"), 1, "the client key was revoked"); /* the thief */
+    for (uint32_t i = 1; i <= 2; i++) (void)arena_submit(a, i);
+    cr_assert_eq(arena_finish(a), vsw_Phase_FINAL);
+    cr_expect_eq(arena_entry(a, VS_ENTRY_RESULT, 0).u.result.count, 3);
     arena_expect_audit(a);
     arena_free(a);
 }
