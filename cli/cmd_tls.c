@@ -74,6 +74,118 @@ static int run_tls_new(const vs_args *args)
     return status;
 }
 
+/* --- a key that stays on its host ---------------------------------------------------------------
+ */
+
+static int run_tls_request(const vs_args *args)
+{
+    const char *dir = vs_args_positional(args, 0);
+    vs_diag diag = {{0}};
+    vs_table t = {.columns = 2};
+    if (vs_tls_make_request(dir, &diag) != VS_OK) return vs_out_fail(&diag);
+    vs_table_cell(&t, "key");
+    vs_table_cell(&t, "%s/host.key (it stays here)", dir);
+    vs_table_cell(&t, "request");
+    vs_table_cell(&t, "%s/host.csr (give it to who has the CA)", dir);
+    int status = vs_table_print(&t, stdout);
+    vs_table_free(&t);
+    return status;
+}
+
+static int run_tls_sign(const vs_args *args)
+{
+    char text[LIST_BYTES];
+    const char *names[VS_TLS_HOSTS_MAX];
+    const char *list = vs_args_text(args, "host");
+    const char *out = vs_args_text(args, "out");
+    vs_diag diag = {{0}};
+    if (strlen(list) >= sizeof text) return vs_args_usage(args, "--host: too many names");
+    memcpy(text, list, strlen(list) + 1);
+    uint32_t n = split_names(text, names);
+    if (n == 0) {
+        return vs_args_usage(args, "--host: \"%.60s\" is not NAME or NAME,NAME,... with at most %u",
+                             list, VS_TLS_HOSTS_MAX);
+    }
+    vs_err err = vs_tls_sign(vs_args_positional(args, 0), vs_args_text(args, "request"), out, names,
+                             n, (uint32_t)vs_args_uint(args, "days"), &diag);
+    if (err != VS_OK) return vs_out_fail(&diag);
+    vs_table t = {.columns = 2};
+    vs_table_cell(&t, "certificate");
+    vs_table_cell(&t, "%s, for %s", out, list);
+    int status = vs_table_print(&t, stdout);
+    vs_table_free(&t);
+    return status;
+}
+
+static const vs_opt no_options[] = {{.name = NULL}};
+
+static const vs_positional host_dir[] = {
+    {.name = "DIR",
+     .min = 1,
+     .max = 1,
+     .help = "TLS folder of this host, made if it is not there."},
+    {.name = NULL},
+};
+
+const vs_command vs_cmd_tls_request = {
+    .name = "tls request",
+    .summary = "make a host's TLS key here, to be signed elsewhere",
+    .description =
+        "Instead of veilsum tls new --host, when the host's private key is to stay where it is: "
+        "writes DIR/host.key and DIR/host.csr. The CA signs the request (veilsum tls sign); then "
+        "put certificate and key into DIR/host.pem, and ca.pem beside it.",
+    .options = no_options,
+    .positionals = host_dir,
+    .examples = "veilsum tls request tls\n"
+                "cat s1.pem tls/host.key > tls/host.pem   # when it is signed",
+    .run = run_tls_request,
+};
+
+static const vs_opt sign_options[] = {
+    {.name = "request",
+     .arg = "FILE.csr",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "What veilsum tls request has made there."},
+    {.name = "host",
+     .arg = "NAME[,NAME...]",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Names and addresses of the host as they stand in the federation file. What the "
+             "request asks for does not count."},
+    {.name = "out",
+     .arg = "FILE.pem",
+     .kind = VS_OPT_TEXT,
+     .required = true,
+     .help = "Where to write the certificate."},
+    {.name = "days",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .min = 1,
+     .max = 3650,
+     .fallback = "398",
+     .help = "How long it is valid."},
+    {.name = NULL},
+};
+
+static const vs_positional ca_dir[] = {
+    {.name = "DIR", .min = 1, .max = 1, .help = "Folder of the CA, made by veilsum tls new."},
+    {.name = NULL},
+};
+
+const vs_command vs_cmd_tls_sign = {
+    .name = "tls sign",
+    .summary = "sign a host's request with the private CA",
+    .description = "Writes a certificate for the key of the request and the names given here.",
+    .options = sign_options,
+    .positionals = ca_dir,
+    .examples = "veilsum tls sign ca --request s1.csr --host s1.example.org --out s1.pem",
+    .run = run_tls_sign,
+};
+
+/* --- tls new ------------------------------------------------------------------------------------
+ */
+
 static const vs_opt options[] = {
     {.name = "host",
      .arg = "NAME[,NAME...]",

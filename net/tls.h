@@ -51,4 +51,14 @@ VS_MUST_CHECK vs_err vs_tls_make_host(const char *ca_dir, const char *out_dir,
                                       const char *const *hosts, uint32_t n_hosts, uint32_t days,
                                       vs_diag *diag);
 
+/* The same when the private key is to stay on its host: there, make DIR/host.key (mode 0600, never
+ * over one that is there) and DIR/host.csr, a PKCS #10 request with its public key; */
+VS_MUST_CHECK vs_err vs_tls_make_request(const char *dir, vs_diag *diag);
+/* where the CA is, sign it (VS_ERR_PROOF unless its own signature holds) for the names that are
+ * given here, whatever it asks for, and write the certificate to out_path. host.pem is that
+ * certificate and the key, one after the other. */
+VS_MUST_CHECK vs_err vs_tls_sign(const char *ca_dir, const char *request_path, const char *out_path,
+                                 const char *const *hosts, uint32_t n_hosts, uint32_t days,
+                                 vs_diag *diag);
+
 #endif /* VS_NET_TLS_H */

@@ -200,6 +200,17 @@ static X509 *sign_host(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *key, const char *co
     return NULL;
 }
 
+static vs_err check_hosts(const char *const *hosts, uint32_t n, vs_diag *diag)
+{
+    VS_ASSERT(n >= 1 && n <= VS_TLS_HOSTS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_host(hosts[i])) continue;
+        return vs_fail(diag, VS_ERR_MALFORMED, "\"%.60s\" is neither a host name nor an address",
+                       hosts[i]);
+    }
+    return VS_OK;
+}
+
 vs_err vs_tls_make_host(const char *ca_dir, const char *out_dir, const char *const *hosts,
                         uint32_t n_hosts, uint32_t days, vs_diag *diag)
 {
@@ -207,14 +218,9 @@ vs_err vs_tls_make_host(const char *ca_dir, const char *out_dir, const char *con
     vs_buf ca_pem = {0}, pem = {0};
     X509 *ca = NULL, *x = NULL;
     EVP_PKEY *ca_key = NULL, *key = NULL;
-    VS_ASSERT(n_hosts >= 1 && n_hosts <= VS_TLS_HOSTS_MAX);
-    for (uint32_t i = 0; i < n_hosts; i++) {
-        if (!is_host(hosts[i])) {
-            return vs_fail(diag, VS_ERR_MALFORMED,
-                           "\"%.60s\" is neither a host name nor an address", hosts[i]);
-        }
-    }
-    vs_err err = load_ca(&ca, &ca_key, &ca_pem, ca_dir, diag);
+    vs_err err = check_hosts(hosts, n_hosts, diag);
+    if (err != VS_OK) return err;
+    err = load_ca(&ca, &ca_key, &ca_pem, ca_dir, diag);
     if (err != VS_OK) goto cleanup;
     key = EVP_EC_gen("P-256");
     x = key == NULL ? NULL : sign_host(ca, ca_key, key, hosts, n_hosts, days);
@@ -230,6 +236,100 @@ vs_err vs_tls_make_host(const char *ca_dir, const char *out_dir, const char *con
 cleanup:
     vs_buf_free(&ca_pem);
     vs_buf_free_secret(&pem);
+    X509_free(x);
+    X509_free(ca);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(ca_key);
+    return err;
+}
+
+/* --- a key that stays on its host ---------------------------------------------------------------
+ */
+
+static bool make_csr(vs_buf *out, EVP_PKEY *key)
+{
+    char *text;
+    X509_REQ *req = X509_REQ_new();
+    BIO *bio = BIO_new(BIO_s_mem());
+    bool ok = req != NULL && bio != NULL && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
+              X509_REQ_set_pubkey(req, key) == 1 && X509_REQ_sign(req, key, EVP_sha256()) != 0 &&
+              PEM_write_bio_X509_REQ(bio, req) == 1;
+    if (ok) {
+        long len = BIO_get_mem_data(bio, &text);
+        vs_buf_bytes(out, text, (size_t)len);
+    }
+    BIO_free(bio);
+    X509_REQ_free(req);
+    return ok && vs_buf_check(out) == VS_OK;
+}
+
+vs_err vs_tls_make_request(const char *dir, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    vs_buf secret = {0}, csr = {0};
+    EVP_PKEY *key = NULL;
+    vs_err err = in_folder(path, dir, "host.key", diag);
+    if (err == VS_OK) err = vs_file_make_folders(dir, 0700, diag);
+    if (err != VS_OK) goto cleanup;
+    key = EVP_EC_gen("P-256");
+    if (key == NULL || !to_pem(&secret, NULL, key) || !make_csr(&csr, key)) {
+        err = openssl_failed(diag, "make a request");
+        goto cleanup;
+    }
+    err = vs_file_create_durable(path, secret.p, secret.len, 0600, diag);
+    if (err == VS_OK) err = in_folder(path, dir, "host.csr", diag);
+    if (err == VS_OK) err = vs_file_write_durable(path, csr.p, csr.len, 0644, diag);
+cleanup:
+    vs_buf_free_secret(&secret);
+    vs_buf_free(&csr);
+    EVP_PKEY_free(key);
+    return err;
+}
+
+/* The public key of a request whose own signature holds. */
+static vs_err read_csr(EVP_PKEY **key, const char *path, vs_diag *diag)
+{
+    vs_buf file = {0};
+    *key = NULL;
+    vs_err err = vs_file_read(&file, path, VS_TLS_FILE_MAX, diag);
+    if (err == VS_OK) {
+        BIO *bio = BIO_new_mem_buf(file.p, (int)file.len);
+        X509_REQ *req = bio == NULL ? NULL : PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+        EVP_PKEY *named = req == NULL ? NULL : X509_REQ_get0_pubkey(req);
+        if (named == NULL) {
+            err = vs_fail(diag, VS_ERR_MALFORMED, "%s: is no certificate request", path);
+        } else if (X509_REQ_verify(req, named) != 1) {
+            err = vs_fail(diag, VS_ERR_PROOF, "%s: the signature of this request fails", path);
+        } else if (EVP_PKEY_up_ref(named) == 1) {
+            *key = named;
+        }
+        BIO_free(bio);
+        X509_REQ_free(req);
+        ERR_clear_error();
+    }
+    vs_buf_free(&file);
+    return err;
+}
+
+vs_err vs_tls_sign(const char *ca_dir, const char *request_path, const char *out_path,
+                   const char *const *hosts, uint32_t n_hosts, uint32_t days, vs_diag *diag)
+{
+    vs_buf ca_pem = {0}, pem = {0};
+    X509 *ca = NULL, *x = NULL;
+    EVP_PKEY *ca_key = NULL, *key = NULL;
+    vs_err err = check_hosts(hosts, n_hosts, diag);
+    if (err == VS_OK) err = load_ca(&ca, &ca_key, &ca_pem, ca_dir, diag);
+    if (err == VS_OK) err = read_csr(&key, request_path, diag);
+    if (err != VS_OK) goto cleanup;
+    x = key == NULL ? NULL : sign_host(ca, ca_key, key, hosts, n_hosts, days);
+    if (x == NULL || !to_pem(&pem, x, NULL)) {
+        err = openssl_failed(diag, "sign a certificate");
+        goto cleanup;
+    }
+    err = vs_file_write_durable(out_path, pem.p, pem.len, 0644, diag);
+cleanup:
+    vs_buf_free(&ca_pem);
+    vs_buf_free(&pem);
     X509_free(x);
     X509_free(ca);
     EVP_PKEY_free(key);

@@ -377,3 +377,45 @@ Test(tls, made_files_have_the_right_modes_names_and_dates)
     free(host);
     vs_test_folder_remove(dir);
 }
+
+/* The private key never leaves its host; the CA's folder never sees it. */
+Test(tls, a_request_is_signed_for_the_names_that_the_ca_gives)
+{
+    static const char *const local[] = {"127.0.0.1"};
+    char *dir = vs_test_folder_new(), *host = vs_test_folder_new();
+    char *csr = in(host, "host.csr"), *key = in(host, "host.key"), *cert = in(dir, "new.pem");
+    char *pem = in(host, "host.pem"), *ca = in(dir, "ca.pem");
+    char at[64];
+    vs_diag diag = {{0}};
+    vs_buf bytes = {0};
+    vs_tls *tls;
+    make_ca(dir);
+    cr_assert_eq(vs_tls_make_request(host, &diag), VS_OK, "%s", diag.text);
+    cr_expect_eq(vs_tls_make_request(host, &diag), VS_ERR_STATE, "a key is not replaced");
+    cr_assert_eq(vs_tls_sign(dir, csr, cert, local, 1, 30, &diag), VS_OK, "%s", diag.text);
+    cr_assert_eq(vs_file_read(&bytes, cert, VS_TLS_FILE_MAX, NULL), VS_OK);
+    cr_assert_eq(vs_file_read(&bytes, key, VS_TLS_FILE_MAX, NULL), VS_OK);
+    cr_assert_eq(vs_file_write_durable(pem, bytes.p, bytes.len, 0600, NULL), VS_OK);
+    copy(host, "ca.pem", dir, "ca.pem");
+    cr_assert_eq(vs_tls_load(&tls, host, &diag), VS_OK, "%s", diag.text);
+    vs_tls *client = client_of(dir);
+    address_of(at, "tls+tcp", "127.0.0.1", vs_test_free_port());
+    server *s = server_new(at, tls);
+    cr_expect_eq(call(at, client, 10000, &diag), VS_OK, "%s", diag.text);
+    server_free(s);
+    cr_expect_eq(vs_tls_sign(dir, ca, cert, local, 1, 30, &diag), VS_ERR_MALFORMED);
+    cr_expect_eq(vs_tls_sign(host, csr, cert, local, 1, 30, &diag), VS_ERR_IO, "no CA there");
+    /* one bit of the public key or the signature is another request, or none */
+    vs_buf_reset(&bytes);
+    cr_assert_eq(vs_file_read(&bytes, csr, VS_TLS_FILE_MAX, NULL), VS_OK);
+    bytes.p[bytes.len - 50] = bytes.p[bytes.len - 50] == 'A' ? 'B' : 'A';
+    cr_assert_eq(vs_file_write_durable(csr, bytes.p, bytes.len, 0600, NULL), VS_OK);
+    vs_err err = vs_tls_sign(dir, csr, cert, local, 1, 30, &diag);
+    cr_expect(err == VS_ERR_PROOF || err == VS_ERR_MALFORMED, "%d", err);
+    vs_tls_free(tls);
+    vs_tls_free(client);
+    vs_buf_free_secret(&bytes);
+    free(csr), free(key), free(cert), free(pem), free(ca);
+    vs_test_folder_remove(dir);
+    vs_test_folder_remove(host);
+}
