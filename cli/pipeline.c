@@ -13,8 +13,20 @@ static int fill_privacy(const vs_args *args, vs_federation *fed)
     p->colluding_clients = (uint32_t)vs_args_uint(args, "colluding-clients");
     p->clients_per_round = (uint32_t)vs_args_uint(args, "clients-per-round");
     p->metrics_noise_multiplier = vs_args_real(args, "metrics-noise-multiplier");
-    if (p->mechanism == VS_MECHANISM_NONE) return VS_EXIT_OK; /* the rules name what is too much */
-    static const char *const needed[] = {"noise-multiplier", "delta", "max-epsilon"};
+    static const char *const names[] = {"noise-multiplier",
+                                        "delta",
+                                        "max-epsilon",
+                                        "beta",
+                                        "colluding-clients",
+                                        "clients-per-round",
+                                        "metrics-noise-multiplier"};
+    for (size_t i = 0; i < 7 && p->mechanism == VS_MECHANISM_NONE; i++) {
+        if (!vs_args_given(args, names[i])) continue;
+        return vs_args_usage(args, "--%s: only with --mechanism discrete_gaussian or skellam",
+                             names[i]);
+    }
+    if (p->mechanism == VS_MECHANISM_NONE) return VS_EXIT_OK;
+    const char *const *needed = names; /* the first three */
     for (size_t i = 0; i < 3; i++) {
         if (vs_args_given(args, needed[i])) continue;
         return vs_args_usage(args, "--%s is needed with --mechanism %s", needed[i],

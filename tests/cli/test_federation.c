@@ -312,3 +312,44 @@ Test(cli_federation, enrol_refuses_a_key_that_is_not_the_admins)
                             "admin.key", "--out", "x", "alice.pub", "bob.pub"));
     vs_test_folder_remove(folder);
 }
+
+#define NOISY                                                                                      \
+    "--rotation", "hadamard", "--quantization-bits", "18", "--mechanism", "skellam",               \
+        "--noise-multiplier", "4", "--max-epsilon", "8", "--min-clients", "20"
+
+Test(cli_federation_new, noise_rotation_and_metrics_go_into_the_file)
+{
+    char *folder = folder_with_keys();
+    vs_run run = VS_RUN(folder, "federation", "new", PARTIES("s1.pub"), S2, S3, NOISY, "--delta",
+                        "1e-6", "--metrics", "--metrics-noise-multiplier", "9",
+                        "--target-unclipped-quantile", "0.5", "--clip-norm", "0.5");
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    vs_run_free(&run);
+    vs_federation *fed = load(folder, "federation.json");
+    cr_expect(fed->rotation && fed->metrics && fed->target_unclipped_quantile == 0.5);
+    cr_expect_eq(fed->quantiser.max_weight, 1, "every client counts the same");
+    cr_expect_eq(fed->privacy.mechanism, VS_MECHANISM_SKELLAM);
+    cr_expect(fed->privacy.noise_multiplier == 4 && fed->privacy.max_epsilon == 8);
+    cr_expect(fed->privacy.clients_per_round == 20 && fed->privacy.delta == 1e-6);
+    vs_federation_free(fed);
+    vs_test_folder_remove(folder);
+}
+
+Test(cli_federation_new, options_of_the_pipeline_that_do_not_go_together_are_refused)
+{
+    char *folder = folder_with_keys();
+    vs_run run = VS_RUN(folder, "federation", "new", PARTIES("s1.pub"), S2, S3, NOISY);
+    cr_expect_eq(run.status, 2);
+    cr_expect_not_null(strstr(run.err, "--delta is needed"), "%s", run.err);
+    vs_run_free(&run);
+    run = VS_RUN(folder, "federation", "new", PARTIES("s1.pub"), S2, S3, NOISY, "--delta", "1e-6",
+                 "--clipping-range", "1");
+    cr_expect_eq(run.status, 2);
+    cr_expect_not_null(strstr(run.err, "not together with --rotation"), "%s", run.err);
+    vs_run_free(&run);
+    run = VS_RUN(folder, "federation", "new", PARTIES("s1.pub"), S2, S3, "--max-epsilon", "8");
+    cr_expect_eq(run.status, 2);
+    cr_expect_not_null(strstr(run.err, "--max-epsilon: only with --mechanism"), "%s", run.err);
+    vs_run_free(&run);
+    vs_test_folder_remove(folder);
+}
