@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -59,6 +60,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
     (void)vs_log_level_of(&p.level, vs_args_text(args, "log-level"));
     vs_federation *fed = NULL;
     vs_keys *keys = NULL;
+    vs_tlog_policy *witness = NULL;
     vs_diag diag = {{0}};
     vs_err err = vs_federation_load(&fed, vs_args_text(args, "federation"), &diag);
     if (err == VS_OK && vs_args_given(args, "tls")) {
@@ -70,6 +72,11 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
         if (fed->tls != NULL) fed->tls->require_client = true;
     }
     if (err == VS_OK) err = vs_keys_load(&keys, vs_args_text(args, "key"), &diag);
+    if (err == VS_OK && vs_args_given(args, "witness")) {
+        witness = malloc(sizeof *witness);
+        err = witness == NULL ? vs_fail(&diag, VS_ERR_NOMEM, "out of memory")
+                              : vs_tlog_policy_load(witness, vs_args_text(args, "witness"), &diag);
+    }
     if (err == VS_OK) err = vs_stop_init(&p.stop, &diag);
     if (err == VS_OK) {
         if (!aggregator) p.index = vs_federation_shareholder(fed, &keys->pub.identity);
@@ -78,6 +85,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
                        .dir = vs_args_text(args, "data"),
                        .listen = vs_args_text(args, "listen"),
                        .http = vs_args_text(args, "http"),
+                       .witness = witness,
                        .stop = asked,
                        .notice = log_line,
                        .ctx = &p};
@@ -86,6 +94,7 @@ static int run_daemon(const vs_args *args, bool aggregator, daemon_run run)
     }
     int status = err == VS_OK ? VS_EXIT_OK : fail(&p, &diag);
     vs_stop_clear(&p.stop);
+    free(witness);
     vs_keys_free(keys);
     vs_federation_free(fed);
     return status;
@@ -128,6 +137,12 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .help = "Serve HTTP here: /metrics (Prometheus), /status (JSON), /healthz; the aggregator "
              "also the ledger as files (checkpoint, tiles, blobs; DATA/public). Default: no HTTP."},
+    {.name = "witness",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "C2SP tlog-policy. Aggregator: each witness line with a URL is asked to cosign the "
+             "ledger's checkpoints. Shareholder: the logs of others that may ask it to, with POST "
+             "add-checkpoint at its --http address; its own federation's log is not among them."},
     {.name = "log-format",
      .arg = "text|json",
      .kind = VS_OPT_CHOICE,

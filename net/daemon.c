@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -17,6 +18,8 @@
 #include "net/serve_log.h"
 #include "net/shareholder.h"
 #include "net/store.h"
+#include "net/witness.h"
+#include "net/witness_feed.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -70,8 +73,9 @@ typedef struct work {
     vs_edge *edge;
     vs_store store;
     vs_monitor *monitor;
-    vs_http *http;     /* NULL: none */
-    vs_export *export; /* of the log; NULL: there is none */
+    vs_http *http;         /* NULL: none */
+    vs_export *export;     /* of the log; NULL: there is none */
+    vs_witness_feed *feed; /* outside witnesses; NULL: none */
     void *role;
     role_step step;
     bool (*busy)(const void *role); /* wants a tick at once; NULL: never */
@@ -109,6 +113,7 @@ static vs_err tick(work *w, vs_diag *diag)
     for (uint32_t k = 0; err == VS_OK && vs_monitor_question(w->monitor, k, &event); k++) {
         err = step(w, &event, diag);
     }
+    if (err == VS_OK && w->feed != NULL) err = vs_witness_feed_tick(w->feed, unix_ms(), diag);
     return err == VS_OK ? let_go(w, true, diag) : err;
 }
 
@@ -176,13 +181,14 @@ static void wake_edge(void *edge)
 
 /* /metrics, /status, /healthz, and the published log when there is one. folder is borrowed. */
 static vs_err open_http(vs_http **http, const vs_daemon *d, vs_monitor *monitor, vs_edge *edge,
-                        const char *folder, vs_diag *diag)
+                        const char *folder, vs_witness *witness, vs_diag *diag)
 {
     if (d->http == NULL) return VS_OK;
     vs_err err = vs_http_new(http, d->http, diag);
     if (err != VS_OK) return err;
     vs_monitor_serve(monitor, *http);
     if (folder != NULL) vs_serve_log_add(*http, folder);
+    if (witness != NULL) vs_witness_serve(witness, *http);
     vs_http_start(*http, wake_edge, edge);
     if (folder != NULL) notice(d, "the ledger is served at %s", d->http);
     notice(d, "metrics and status at %s (port %u)", d->http, (unsigned)vs_http_port(*http));
@@ -210,9 +216,26 @@ static bool shareholder_is_busy(const void *role)
     return vs_shareholder_is_busy(role);
 }
 
+/* The logs of others that this shareholder witnesses. */
+static vs_err open_witness(vs_witness **witness, const vs_daemon *d, vs_store store, vs_diag *diag)
+{
+    if (d->witness == NULL) return VS_OK;
+    if (d->http == NULL) return vs_fail(diag, VS_ERR_STATE, "a witness needs an HTTP address");
+    for (uint32_t i = 0; i < d->witness->n_logs; i++) {
+        if (strcmp(d->witness->log[i].key.name, d->fed->origin) != 0) continue;
+        return vs_fail(diag, VS_ERR_STATE,
+                       "%s is this federation's own log: it is cosigned after replaying it, not "
+                       "witnessed",
+                       d->fed->origin);
+    }
+    return vs_witness_new(witness, d->witness, &d->keys->pub.cosigner, d->keys->cosigner_seed,
+                          store, diag);
+}
+
 vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
 {
     vs_store store = {0};
+    vs_witness *witness = NULL;
     vs_shareholder *role = NULL;
     vs_edge *edge = NULL;
     vs_monitor *monitor = NULL;
@@ -231,7 +254,8 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
     }
     if (err == VS_OK) err = vs_edge_new_tls(&edge, address, INFLIGHT, d->fed->tls, diag);
     if (err == VS_OK) err = vs_monitor_new(&monitor, d->fed, j, edge, d->notice, d->ctx, diag);
-    if (err == VS_OK) err = open_http(&http, d, monitor, edge, NULL, diag);
+    if (err == VS_OK) err = open_witness(&witness, d, store, diag);
+    if (err == VS_OK) err = open_http(&http, d, monitor, edge, NULL, witness, diag);
     if (err == VS_OK) {
         vs_shareholder_on_notice(role, d->notice, d->ctx);
         notice(d, "shareholder %u of \"%s\" listens on %s", j, d->fed->name, address);
@@ -246,6 +270,7 @@ vs_err vs_daemon_run_shareholder(const vs_daemon *d, vs_diag *diag)
         err = loop(&w, diag);
     }
     vs_http_free(http); /* first: it wakes the edge and asks the monitor */
+    vs_witness_free(witness);
     vs_edge_free(edge);
     vs_monitor_free(monitor);
     vs_shareholder_free(role);
@@ -302,6 +327,7 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
     vs_aggregator *role = NULL;
     vs_edge *edge = NULL;
     vs_export *export = NULL;
+    vs_witness_feed *feed = NULL;
     vs_monitor *monitor = NULL;
     vs_http *http = NULL;
     if (!vs_h32_equal(&d->keys->pub.identity, &d->fed->aggregator.key)) {
@@ -323,7 +349,10 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
     }
     if (err == VS_OK) err = open_export(&export, folder, d, log, diag);
     if (err == VS_OK) err = vs_monitor_new(&monitor, d->fed, 0, edge, d->notice, d->ctx, diag);
-    if (err == VS_OK) err = open_http(&http, d, monitor, edge, folder, diag);
+    if (err == VS_OK) err = open_http(&http, d, monitor, edge, folder, NULL, diag);
+    if (err == VS_OK && d->witness != NULL) {
+        err = vs_witness_feed_new(&feed, d->witness, log, d->notice, d->ctx, diag);
+    }
     if (err == VS_OK) {
         vs_aggregator_on_notice(role, d->notice, d->ctx);
         notice(d, "aggregator of \"%s\" listens on %s; its ledger has %" PRIu64 " entries",
@@ -334,11 +363,13 @@ vs_err vs_daemon_run_aggregator(const vs_daemon *d, vs_diag *diag)
                   .monitor = monitor,
                   .http = http,
                   .export = export,
+                  .feed = feed,
                   .role = role,
                   .step = step_aggregator};
         err = loop(&w, diag);
     }
     vs_http_free(http); /* first: it wakes the edge and asks the monitor */
+    vs_witness_feed_free(feed);
     vs_edge_free(edge);
     vs_monitor_free(monitor);
     vs_export_free(export);

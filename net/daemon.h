@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ledger/policy_text.h"
 #include "net/federation.h"
 #include "net/keys.h"
 
@@ -19,6 +20,9 @@ typedef struct vs_daemon {
     const char *listen; /* NULL: the address in the federation file */
     const char
         *http; /* http://HOST:PORT to serve metrics, status and the published log at; NULL: none */
+    /* Shareholder: the logs of others that it witnesses (POST /add-checkpoint; needs http).
+     * Aggregator: outside witnesses with URLs that are asked to cosign its log. NULL: none. */
+    const vs_tlog_policy *witness;
     /* Asked after every event and tick: true ends the run cleanly. */
     bool (*stop)(void *ctx);
     /* One line worth logging; never a secret. */

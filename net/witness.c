@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sodium.h>
 
@@ -134,7 +135,8 @@ static vs_err save(vs_witness *w, const vs_checkpoint *c, vs_diag *diag)
     state_key(key, c->origin);
     vs_store_le64(value, c->size);
     memcpy(value + 8, c->root.b, VS_H32_BYTES);
-    return w->store.ops->put(w->store.ctx, &item, 1, diag);
+    vs_err err = w->store.ops->put(w->store.ctx, &item, 1, diag);
+    return err == VS_OK ? vs_store_flush(&w->store, diag) : err; /* a daemon's store may hold it */
 }
 
 static vs_err answer(vs_witness_reply *r, uint16_t status, const char *text)
@@ -215,6 +217,35 @@ vs_err vs_witness_add_checkpoint(vs_witness *w, const uint8_t *body, size_t len,
         return answer(reply, 422, "the consistency proof does not hold");
     }
     return cosign(w, &q, &c, text_len, now_s, reply, diag);
+}
+
+/* --- over HTTP ---------------------------------------------------------------------------------
+ */
+
+static void on_post(void *ctx, const vs_http_request *q, vs_http_response *r)
+{
+    vs_witness_reply reply = {0};
+    vs_diag diag = {{0}};
+    vs_err err =
+        vs_witness_add_checkpoint(ctx, q->body, q->body_len, (uint64_t)time(NULL), &reply, &diag);
+    if (err != VS_OK) {
+        vs_http_response_text(r, 500, "this witness cannot keep what it would sign");
+    } else {
+        r->status = reply.status;
+        r->content_type = reply.content_type;
+        vs_buf_bytes(&r->body, reply.body.p, reply.body.len);
+    }
+    vs_buf_free(&reply.body);
+}
+
+void vs_witness_serve(vs_witness *w, vs_http *http)
+{
+    vs_http_add(http, &(vs_http_route){.method = "POST",
+                                       .path = "/add-checkpoint",
+                                       .kind = VS_HTTP_IN_LOOP,
+                                       .body_max = VS_WITNESS_REQUEST_MAX,
+                                       .handler = on_post,
+                                       .ctx = w});
 }
 
 /* --- the log's side ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "ledger/log.h"
 #include "ledger/policy_text.h"
 #include "ledger/tree.h"
+#include "net/http.h"
 #include "net/store.h"
 
 #define VS_WITNESS_REQUEST_MAX (VS_NOTE_MAX_BYTES + 8192u) /* bytes */
@@ -57,6 +58,9 @@ typedef struct vs_witness_reply {
 VS_MUST_CHECK vs_err vs_witness_add_checkpoint(vs_witness *w, const uint8_t *body, size_t len,
                                                uint64_t now_s, vs_witness_reply *reply,
                                                vs_diag *diag);
+
+/* POST /add-checkpoint, run by vs_http_serve_pending. w outlives http. Before vs_http_start. */
+void vs_witness_serve(vs_witness *w, vs_http *http);
 
 /* --- the log's side ----------------------------------------------------------------------------
  */

@@ -47,8 +47,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-static process *start(bool aggregator, const vs_test_fed *tf, const vs_keys *keys, const char *dir,
-                      const char *listen)
+static process *prepare(bool aggregator, const vs_test_fed *tf, const vs_keys *keys,
+                        const char *dir, const char *listen)
 {
     process *p = calloc(1, sizeof *p);
     cr_assert_not_null(p);
@@ -60,7 +60,19 @@ static process *start(bool aggregator, const vs_test_fed *tf, const vs_keys *key
                             .stop = asked,
                             .notice = count_notice,
                             .ctx = p};
+    return p;
+}
+
+static void go(process *p)
+{
     cr_assert_eq(pthread_create(&p->thread, NULL, run, p), 0);
+}
+
+static process *start(bool aggregator, const vs_test_fed *tf, const vs_keys *keys, const char *dir,
+                      const char *listen)
+{
+    process *p = prepare(aggregator, tf, keys, dir, listen);
+    go(p);
     return p;
 }
 
@@ -191,6 +203,55 @@ Test(daemon, aggregator_publishes_its_log_and_refuses_an_old_copy)
     free(p);
     vs_test_federation_free(tf);
     vs_test_folder_remove(dir);
+}
+
+/* An aggregator asks a shareholder of another federation to witness its log: its cosignature stands
+ * in the published checkpoint. */
+Test(daemon, a_shareholder_witnesses_the_log_of_another_federation)
+{
+    char address[2][64], http[64], path[400];
+    vs_note_result who;
+    bool cosigned = false;
+    const vs_test_fed_config other = {.seed = 77};
+    char *dir[2] = {vs_test_folder_new(), vs_test_folder_new()};
+    vs_test_fed *tf = vs_test_federation_of(4, 1, 1, 8, 0);
+    vs_test_fed *tf2 = vs_test_federation_new(&other);
+    vs_tlog_policy *logs = calloc(1, sizeof *logs), *witnesses = calloc(1, sizeof *witnesses);
+    cr_assert(logs != NULL && witnesses != NULL);
+    (void)snprintf(http, sizeof http, "http://127.0.0.1:%u", vs_test_free_port());
+    logs->n_logs = witnesses->n_witnesses = 1;
+    logs->log[0].key = tf->fed->log_key;
+    witnesses->witness[0].key = tf2->fed->shareholder[1].cosigner_key;
+    (void)snprintf(witnesses->witness[0].url, sizeof witnesses->witness[0].url, "%s", http);
+    any_address(address[0]);
+    any_address(address[1]);
+    (void)snprintf(tf2->fed->origin, sizeof tf2->fed->origin, "another.test/log");
+    process *s = prepare(false, tf2, tf2->shareholder[1], dir[1], address[1]);
+    s->daemon.http = http;
+    s->daemon.witness = logs;
+    go(s);
+    (void)status_of(tf2, address[1]);
+    process *a = prepare(true, tf, tf->aggregator, dir[0], address[0]);
+    a->daemon.witness = witnesses;
+    go(a);
+    (void)snprintf(path, sizeof path, "%s/public/checkpoint", dir[0]);
+    for (uint32_t i = 0; !cosigned && i < 300; i++) {
+        struct timespec wait = {.tv_nsec = 50000000};
+        vs_buf note = {0};
+        cosigned =
+            vs_file_exists(path) && vs_file_read(&note, path, 100000, NULL) == VS_OK &&
+            vs_note_verify(&who, note.p, note.len, &witnesses->witness[0].key, 1, NULL) == VS_OK;
+        vs_buf_free(&note);
+        (void)nanosleep(&wait, NULL);
+    }
+    cr_expect(cosigned, "no cosignature of the witness in %s", path);
+    expect_end(a, VS_OK, NULL);
+    expect_end(s, VS_OK, NULL);
+    vs_test_federation_free(tf);
+    vs_test_federation_free(tf2);
+    for (uint32_t i = 0; i < 2; i++) vs_test_folder_remove(dir[i]);
+    free(logs);
+    free(witnesses);
 }
 
 Test(daemon, what_cannot_start_says_why)
