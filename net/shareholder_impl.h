@@ -5,7 +5,7 @@
  * may remain), "round/<round>/..." with open,
  * client/<key>, header/<submission>, trailer/<submission>, order-vote, list, vote, set, closed,
  * answer, sitout, over, blob/<sha256>; "log/entry/<index>", "log/head", "log/root/<size>",
- * "log/refused/<index>", "log/refused-entry/<index>", "log/note"; "evidence/<number>" (blob
+ * "log/refused/<index>" (blob "refused-<index>"), "log/note"; "evidence/<number>" (blob
  * "evidence-<number>"). Rounds, sizes and indices are 16 hex digits. Blobs:
  * "<round>/uploads/<file>" (sealed chunks, a slot for each client),
  * "<round>/answer", "<round>/sum/<j>". Secrets: "round-<round>" (X25519). */

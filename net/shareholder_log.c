@@ -4,6 +4,7 @@
  * "log/entry/<i>" beyond "log/head" is provisional: a restart forgets it, and other entries may
  * replace it as long as no checkpoint was cosigned over it. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,15 +218,35 @@ static vs_err accuse_second_set(vs_shareholder *sh, const uint8_t *entry, size_t
     return err;
 }
 
-/* Keep what we refuse, as it was signed, and why. */
+/* The first entry that we refuse at this place, as it was signed ("refused-<index>" among the
+ * blobs, to be published), and why. */
+static vs_err keep_refused(vs_shareholder *sh, uint64_t index, const char *text,
+                           const uint8_t *entry, size_t len, vs_diag *diag)
+{
+    sh_name key = vs_sh_key_at("log/refused", index), file;
+    vs_store_item item = vs_sh_item(&key, text, strlen(text));
+    const vs_store_ops *ops = sh->store.ops;
+    vs_diag line;
+    bool there = false;
+    vs_err err = vs_sh_has(sh, &key, &there, diag);
+    if (err != VS_OK || there) return err;
+    (void)snprintf(file.text, sizeof file.text, "refused-%016" PRIx64, index);
+    err = ops->blob_remove(sh->store.ctx, file.text, diag); /* half of one */
+    if (err == VS_OK) err = ops->blob_write(sh->store.ctx, file.text, 0, entry, len, diag);
+    if (err == VS_OK) err = ops->blob_sync(sh->store.ctx, file.text, diag);
+    if (err == VS_OK) err = vs_sh_put(sh, &item, 1, diag);
+    if (err == VS_OK && sh->notice != NULL) {
+        (void)vs_fail(&line, VS_OK, "evidence kept in %s: refused %s", file.text, text);
+        sh->notice(sh->notice_ctx, line.text);
+    }
+    return err;
+}
+
 static vs_err refuse_entry(vs_shareholder *sh, vs_err why, const char *text, const uint8_t *entry,
                            size_t len, vs_buf *reply, vs_diag *diag)
 {
     uint64_t index = vs_replay_size(sh->ahead);
-    sh_name key = vs_sh_key_at("log/refused", index);
-    sh_name bytes = vs_sh_key_at("log/refused-entry", index);
-    vs_store_item items[] = {vs_sh_item(&key, text, strlen(text)), vs_sh_item(&bytes, entry, len)};
-    vs_err err = why == VS_ERR_STATE ? VS_OK : vs_sh_put(sh, items, 2, diag);
+    vs_err err = why == VS_ERR_STATE ? VS_OK : keep_refused(sh, index, text, entry, len, diag);
     if (err == VS_OK && why != VS_ERR_STATE) err = accuse_second_set(sh, entry, len, diag);
     return err == VS_OK ? vs_reply_error(reply, vs_sh_code(why), index, "%s", text) : err;
 }

@@ -600,6 +600,10 @@ void arena_expect_evidence_file(arena *a, const vs_buf *bytes, const char *words
     if (status != 0 || strstr((const char *)a->text.p, words) == NULL) {
         fail("evidence", (const char *)a->text.p);
     }
+    bytes->p[bytes->len - 1] ^= 1; /* what was tampered with proves nothing */
+    write_file(a, "lie.evidence", bytes->p, bytes->len);
+    bytes->p[bytes->len - 1] ^= 1;
+    if (arena_run(a, args) != 1) fail("changed evidence", (const char *)a->text.p);
 }
 
 void arena_kept_evidence(arena *a, uint32_t j, uint32_t nth, vs_buf *out)

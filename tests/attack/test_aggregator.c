@@ -1,10 +1,12 @@
 /* An aggregator that lies, against a real shareholder. The test holds the aggregator's keys and
  * writes the log; of the five shareholders (t 1, k 2, q 4) number 2 is a real daemon. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "ledger/dsse.h"
 #include "net/keys.h"
 #include "net/result.h"
@@ -361,6 +363,13 @@ Test(attack_aggregator, publishes_a_wrong_result)
     arena_expect(l.a, push(&l, l.log, 3), vsw_Code_REFUSED,
                  "sum_hash is not that of the sum of the published shares");
     arena_expect(l.a, cosign(&l, l.log), vsw_Code_STATE, "9 entries, 8 were sent");
+    char path[400]; /* what it refused is kept as it was signed */
+    vs_buf kept = {0};
+    (void)snprintf(path, sizeof path, "%s/s2/blobs/refused-0000000000000008", l.a->folder);
+    cr_assert_eq(vs_file_read(&kept, path, VS_ENTRY_MAX_BYTES, NULL), VS_OK);
+    cr_expect_eq(kept.len, l.log->entry[8].len);
+    cr_expect_eq(memcmp(kept.p, l.log->entry[8].p, kept.len), 0);
+    vs_buf_free(&kept);
     /* the right one in its place is recomputed and cosigned */
     vs_test_log honest = *l.log;
     vs_buf envelope = {0};
