@@ -439,7 +439,9 @@ static void send_later(vs_sim *sim, uint32_t actor, vs_outbox *box)
 static bool let_all_go(vs_sim *sim)
 {
     bool any = false;
-    for (uint32_t a = 0; sim->config.group && a <= sim->config.committee.n; a++) {
+    const uint32_t n = sim->config.committee.n;
+    VS_ASSERT(n <= VS_SHAREHOLDERS_MAX);
+    for (uint32_t a = 0; sim->config.group && a <= n && a <= VS_SHAREHOLDERS_MAX; a++) {
         if (!vs_sim_is_up(sim, a)) continue;
         bool waits = sim->pending[a].n > 0;
         if (waits || vs_store_promised(vs_sim_store(sim, a))) let_go(sim, a);
