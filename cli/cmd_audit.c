@@ -53,8 +53,8 @@ static int print_json(listing *l, const vs_audit_report *r, bool trusted)
     json_t *value = json_pack(
         "{s:b, s:s, s:I, s:s, s:i, s:i, s:I, s:i, s:i, s:I, s:I, s:i, s:i, s:i, s:s, s:o, s:o}",
         "ok", r->ok ? 1 : 0, "origin", r->origin, "entries", (json_int_t)r->size, "root", root,
-        "rounds", (int)r->n_rounds, "aborted", (int)r->n_aborted, "not_recomputed",
-        (int)r->n_not_recomputed, "earlier_entries",
+        "rounds", (int)r->n_rounds, "aborted", (int)r->n_aborted, "not_final",
+        (json_int_t)r->not_final, "not_recomputed", (int)r->n_not_recomputed, "earlier_entries",
         r->remembered ? (json_int_t)r->earlier_size : (json_int_t)-1, "cosignatures",
         (int)r->cosignatures, "cosigned_entries", (json_int_t)r->cosigned_size, "evidence",
         (int)r->n_proofs, "statements", (int)r->n_statements, "key_changes", (int)r->n_keys,

@@ -15,12 +15,15 @@
 #include "ledger/fsck.h"
 #include "ledger/log.h"
 #include "ledger/policy_text.h"
+#include "ledger/tile_log.h"
 #include "ledger/tlog_proof.h"
 
-#define DIR_POSITIONAL                                                                             \
+#define PUBLISHED_POSITIONAL                                                                       \
     {                                                                                              \
         .name = "DIR", .min = 1, .max = 1,                                                         \
-        .help = "A ledger's folder (the one with ledger.db), or the data folder of an aggregator." \
+        .help =                                                                                    \
+            "A ledger's folder (the one with ledger.db), the data folder of an aggregator, or a "  \
+            "published log (the folder with checkpoint and tile/, whoever wrote it)."              \
     }
 
 /* --- ledger fsck -------------------------------------------------------------------------------
@@ -119,13 +122,7 @@ static const vs_opt fsck_options[] = {
              "ledger itself names is taken."},
     VS_OPT_JSON,
     {0}};
-static const vs_positional fsck_positionals[] = {
-    {.name = "DIR",
-     .min = 1,
-     .max = 1,
-     .help = "A ledger's folder (the one with ledger.db), the data folder of an aggregator, or a "
-             "published log (the folder with checkpoint and tile/, whoever wrote it)."},
-    {0}};
+static const vs_positional fsck_positionals[] = {PUBLISHED_POSITIONAL, {0}};
 
 const vs_command vs_cmd_ledger_fsck = {
     .name = "ledger fsck",
@@ -192,6 +189,55 @@ static vs_err prove(proven *out, vs_log *log, uint64_t index, vs_diag *diag)
     return err;
 }
 
+/* The same of a published log, from its tiles: under checkpoint.cosigned where that covers the
+ * entry, else under checkpoint. The log's key is that of the folder's policy. */
+static vs_err prove_published(proven *out, const char *folder, uint64_t index, vs_diag *diag)
+{
+    vs_fetch fetch = vs_fetch_folder(folder);
+    vs_tlog_proof proof = {.index = index};
+    vs_policy policy = {0};
+    vs_policy_result who;
+    vs_tile_log *log = NULL;
+    vs_buf entry = {0};
+    vs_err err = published_key(&policy.log_key, folder, diag);
+    for (int i = 0; err == VS_OK && i < 2 && out->size <= index; i++) {
+        vs_buf_reset(&proof.checkpoint);
+        err = fetch.get(fetch.ctx, i == 0 ? VS_EXPORT_COSIGNED : VS_EXPORT_CHECKPOINT,
+                        VS_NOTE_MAX_BYTES, &proof.checkpoint, diag);
+        if (err == VS_ERR_STATE && i == 0) {
+            err = VS_OK;
+            continue;
+        }
+        if (err == VS_OK) {
+            err = vs_policy_verify(&who, &policy, proof.checkpoint.p, proof.checkpoint.len, diag);
+        }
+        out->size = who.checkpoint.size;
+    }
+    if (err == VS_OK && out->size <= index) {
+        err = vs_fail(diag, VS_ERR_LIMIT, "entry %llu: the log has %llu entries",
+                      (unsigned long long)index, (unsigned long long)out->size);
+    }
+    if (err == VS_OK) err = vs_tile_log_new(&log, &fetch, out->size);
+    if (err == VS_OK) err = vs_tile_log_entry(log, index, &entry, diag);
+    if (err == VS_OK) {
+        vs_tree_reader tree = vs_tile_log_tree(log);
+        vs_merkle_leaf(&out->leaf_hash, entry.p, entry.len);
+        err = vs_tree_prove_inclusion(&tree, index, out->size, &proof.path);
+        if (err != VS_OK)
+            (void)vs_fail(diag, err, "tiles: cannot be read; run veilsum ledger fsck");
+    }
+    if (err == VS_OK) {
+        err = vs_tlog_proof_verify(NULL, &proof, &policy, &out->leaf_hash, diag);
+        if (err != VS_OK)
+            vs_diag_prefix(diag, "the published log is damaged; run veilsum ledger fsck");
+    }
+    if (err == VS_OK) err = vs_tlog_proof_format(&out->receipt, &proof);
+    vs_tile_log_free(log);
+    vs_buf_free(&entry);
+    vs_tlog_proof_free(&proof);
+    return err;
+}
+
 static int prove_json(const proven *p, uint64_t index, const char *out)
 {
     char base64[VS_BASE64_CHARS(VS_H32_BYTES)];
@@ -234,9 +280,14 @@ static int run_prove(const vs_args *args)
     proven p = {0};
     vs_diag diag = {{0}};
     uint64_t index = vs_args_uint(args, "index");
-    vs_err err = vs_ledger_folder(folder, vs_args_positional(args, 0), &diag);
-    if (err == VS_OK) err = vs_log_open_read(&log, folder, &diag);
-    if (err == VS_OK) err = prove(&p, log, index, &diag);
+    bool published = false;
+    vs_err err = vs_ledger_or_published(folder, &published, vs_args_positional(args, 0), &diag);
+    if (err == VS_OK && published) {
+        err = prove_published(&p, folder, index, &diag);
+    } else {
+        if (err == VS_OK) err = vs_log_open_read(&log, folder, &diag);
+        if (err == VS_OK) err = prove(&p, log, index, &diag);
+    }
     int status = err == VS_OK ? print_proof(args, &p, index) : vs_out_fail(&diag);
     vs_buf_free(&p.receipt);
     vs_log_close(log);
@@ -256,7 +307,7 @@ static const vs_opt prove_options[] = {
              "replaced. Default: standard output."},
     VS_OPT_JSON,
     {0}};
-static const vs_positional prove_positionals[] = {DIR_POSITIONAL, {0}};
+static const vs_positional prove_positionals[] = {PUBLISHED_POSITIONAL, {0}};
 
 const vs_command vs_cmd_ledger_prove = {
     .name = "ledger prove",

@@ -106,3 +106,9 @@ if(VS_PYTHON)
     ${PROJECT_SOURCE_DIR}/tests/ledger/crash/crash.py $<TARGET_FILE:ledger_victim> --seconds 6)
   set_tests_properties(ledger.crash PROPERTIES TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED:")
 endif()
+
+# The ledger from outside, of a running federation (tests/cli/outside.py).
+if(VS_PYTHON)
+  add_test(NAME cli.outside COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/outside.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.outside PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
+endif()
