@@ -144,7 +144,7 @@ static const vs_positional rotate_positionals[] = {
 
 const vs_command vs_cmd_federation_revoke = {
     .name = "federation revoke",
-    .summary = "take a client's or a shareholder's key out of use, for ever",
+    .summary = "take a client's or shareholder's key out of use",
     .description =
         "Signs the revocation and gives it to the aggregator, which logs it. From that position of "
         "the log on shareholders and aggregator refuse a client's submissions; a shareholder is in "

@@ -129,7 +129,7 @@ static const vs_positional host_dir[] = {
 
 const vs_command vs_cmd_tls_request = {
     .name = "tls request",
-    .summary = "make a host's TLS key here, to be signed elsewhere",
+    .summary = "make a host's TLS key, to be signed elsewhere",
     .description =
         "Instead of veilsum tls new --host, when the host's private key is to stay where it is: "
         "writes DIR/host.key and DIR/host.csr. The CA signs the request (veilsum tls sign); then "
