@@ -172,6 +172,65 @@ Test(receipt, of_an_aborted_round_says_so)
     scene_free(&s);
 }
 
+/* Clients 0 and 1 each miss one shareholder: one of the two shareholders can be left out of the
+ * certificate, not both, so one client is not on every list. */
+static vs_sim_fate cut_off(void *ctx, uint32_t from, uint32_t to, bool is_reply, vs_buf *msg)
+{
+    (void)ctx;
+    (void)is_reply;
+    (void)msg;
+    return (from == VS_SIM_CLIENT && to == 5) || (from == VS_SIM_CLIENT + 1 && to == 4)
+               ? VS_SIM_DROP
+               : VS_SIM_DELIVER;
+}
+
+Test(receipt, of_a_rejected_submission_gives_the_reason)
+{
+    const vs_sim_config config = {.committee = {.n = 5, .t = 1, .k = 1, .margin = 1},
+                                  .n_clients = 7,
+                                  .max_clients = 8,
+                                  .min_clients = 2,
+                                  .dim = 20,
+                                  .seed = 5};
+    scene s = {.sim = vs_sim_new(&config), .dir = vs_test_folder_new()};
+    const vs_federation *fed = vs_sim_federation(s.sim);
+    vs_fetch fetch = vs_fetch_folder(s.dir);
+    uint32_t n_rejected = 0;
+    uint64_t round;
+    vs_sim_hook_set(s.sim, cut_off, NULL);
+    cr_assert_eq(vs_sim_open(s.sim, 7, &round), vsw_Code_OK);
+    for (uint32_t i = 0; i < 7; i++) vs_sim_client_start(s.sim, i, round, "");
+    cr_assert(vs_sim_run_round(s.sim, 400000));
+    (void)vs_sim_run(s.sim, NULL, NULL, 3000);
+    bool in_set[7];
+    for (uint32_t i = 0; i < 7; i++) in_set[i] = vs_sim_included(s.sim, round, i);
+    publish(&s);
+    for (uint32_t i = 0; i < 7; i++) {
+        vs_diag diag = {{0}};
+        vs_buf pending = {0}, done = {0};
+        vs_receipt_verdict v;
+        const vs_client_status *c = vs_sim_client(s.sim, i);
+        const vs_receipt_claim claim = {.federation = fed->id,
+                                        .pseudonym = c->pseudonym,
+                                        .manifest_hash = c->manifest_hash,
+                                        .round = round};
+        cr_assert_eq(vs_receipt_begin(&pending, &claim), VS_OK);
+        vs_err err = vs_receipt_complete(&done, pending.p, pending.len, fed, &fetch, &diag);
+        cr_assert_eq(err, VS_OK, "client %u: %s", i, diag.text);
+        cr_assert_eq(vs_receipt_verify(&v, done.p, done.len, fed, &diag), VS_OK, "%s", diag.text);
+        cr_expect_eq(v.outcome, in_set[i] ? VS_RECEIPT_COUNTED : VS_RECEIPT_REJECTED, "client %u",
+                     i);
+        if (!in_set[i]) {
+            n_rejected++;
+            cr_expect_eq(v.reason, VS_REJECT_INCOMPLETE);
+        }
+        vs_buf_free(&pending);
+        vs_buf_free(&done);
+    }
+    cr_expect_eq(n_rejected, 1);
+    scene_free(&s);
+}
+
 /* The pseudonym is bound to the client's key where the salt was kept. */
 Test(receipt, the_salt_binds_the_pseudonym)
 {
