@@ -43,6 +43,18 @@ void vs_fe_encode_many(uint8_t *out, const vs_fe *in, size_t n)
 #endif
 }
 
+const uint8_t *vs_fe_bytes(const vs_fe *x, size_t n, uint8_t *scratch)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    (void)n;
+    (void)scratch;
+    return (const uint8_t *)x;
+#else
+    vs_fe_encode_many(scratch, x, n);
+    return scratch;
+#endif
+}
+
 vs_err vs_fe_decode_many(vs_fe *out, const uint8_t *in, size_t n)
 {
     uint64_t bad = vs_kernels_get()->decode(out, in, n);

@@ -85,6 +85,8 @@ static inline uint64_t vs_fe_decode(vs_fe *r, const uint8_t in[VS_FE_BYTES])
 /* Arrays: n elements from / to 8n bytes. vs_fe_decode_many: VS_ERR_MALFORMED if any element is
  * not canonical (out is then unspecified but canonical); the time does not tell which. */
 void vs_fe_encode_many(uint8_t *out, const vs_fe *in, size_t n);
+/* The 8n bytes of n elements: x itself where memory is the encoding, else encoded to scratch. */
+const uint8_t *vs_fe_bytes(const vs_fe *x, size_t n, uint8_t *scratch);
 VS_MUST_CHECK vs_err vs_fe_decode_many(vs_fe *out, const uint8_t *in, size_t n);
 /* acc[i] += x[i]; acc[i] -= x[i]. */
 void vs_fe_add_many(vs_fe *acc, const vs_fe *x, size_t n);

@@ -76,6 +76,18 @@ typedef struct vs_ctr {
     uint32_t tile, attempt, stream, block;
 } vs_ctr;
 
+/* Seed shares drawn by the kernel itself: element i of stream j is masked word i of the keystream
+ * under key[j]. */
+typedef struct vs_share_draw {
+    const vs_aes_key *key[VS_SHAREHOLDERS_MAX]; /* t */
+    vs_ctr ctr;                                 /* of the first column, the same for all */
+    vs_fe *const *seed_out;                     /* t rows (first as in out), or NULL; NULL inside */
+} vs_share_draw;
+
+/* Up to this t, share_drawn does the work; columns in multiples of VS_DRAWN_COLUMNS. */
+#define VS_DRAWN_T_MAX 6u
+#define VS_DRAWN_COLUMNS 32u
+
 typedef struct vs_kernels {
     const char *name;
     /* acc[i] += x[i]; acc[i] -= x[i]. */
@@ -85,6 +97,11 @@ typedef struct vs_kernels {
     void (*add_rows)(vs_fe *acc, const vs_fe *const *rows, uint32_t n_rows, size_t first, size_t n);
     /* vs_share_columns for the columns of work. */
     void (*share)(const vs_sharing *s, const vs_share_work *work);
+    /* The same with work->seeds drawn on the way, t <= VS_DRAWN_T_MAX, cols a multiple of
+     * VS_DRAWN_COLUMNS; nonzero iff an element of a seed share is p: then the columns have to be
+     * done again. NULL where aes_key is NULL. */
+    uint64_t (*share_drawn)(const vs_sharing *s, const vs_share_work *work,
+                            const vs_share_draw *draw);
     /* After the last share to memory: order its stores before later ones. */
     void (*finish)(void);
     /* out[c] = sum over a < n_rows of coef[a] * rows[a][first + c], any number of rows. */
@@ -126,9 +143,10 @@ VS_MUST_CHECK vs_err vs_prg_new_for(vs_prg **out, const vs_kernels *kernels,
 uint64_t vs_prg_draw(vs_prg *prg, vs_fe *out, uint64_t first, size_t count);
 /* All elements of a tile. */
 void vs_prg_draw_tile(vs_prg *prg, vs_fe *out, uint32_t tile);
-/* True: the two above do not change prg (threads may share it) and short pieces are as fast as
- * long ones. */
-bool vs_prg_is_native(const vs_prg *prg);
+/* Of a native one: its key (borrowed), and the counter of element first of attempt 0, first even.
+ * Keys made by one table of kernels are as good for another. */
+const vs_aes_key *vs_prg_key(const vs_prg *prg);
+vs_ctr vs_prg_counter(const vs_prg *prg, uint64_t first);
 
 /* Any sum of at most VS_LAZY_PRODUCTS products of two elements, to canonical. Three digits of
  * VS_FIELD_BITS bits (the highest of 128 - 122 = 6 bits) add to less than 2^62 + 64; a second

@@ -17,6 +17,8 @@ typedef __m512i v8; /* 8 elements */
 enum { V8_LANES = 8 };
 
 void vs_avx512_share(const vs_sharing *s, const vs_share_work *w);
+uint64_t vs_avx512_share_drawn(const vs_sharing *s, const vs_share_work *w,
+                               const vs_share_draw *draw);
 void vs_avx512_finish(void);
 void vs_avx512_combine(vs_fe *out, const vs_fe *coef, const vs_fe *const *rows, uint32_t n_rows,
                        size_t first, size_t cols);
@@ -53,10 +55,15 @@ INLINE void v8_store(vs_fe *x, __mmask8 m, v8 v)
     _mm512_mask_storeu_epi64(x, m, v);
 }
 
-/* x < 2p to canonical: if x < p, then x - p wraps and is the larger one. */
+/* x < 2p to canonical: if x < p, then x - p wraps and is the larger one. Minimum, like AES, has
+ * one execution port and comparison the other: V8_BESIDE_AES is for what is mixed with AES. */
 INLINE v8 v8_reduce_once(v8 x)
 {
+#ifdef V8_BESIDE_AES
+    return _mm512_mask_sub_epi64(x, _mm512_cmpge_epu64_mask(x, v8_p()), x, v8_p());
+#else
     return _mm512_min_epu64(x, _mm512_sub_epi64(x, v8_p()));
+#endif
 }
 
 INLINE v8 v8_add(v8 a, v8 b)
@@ -67,7 +74,11 @@ INLINE v8 v8_add(v8 a, v8 b)
 INLINE v8 v8_sub(v8 a, v8 b)
 {
     v8 d = _mm512_sub_epi64(a, b); /* wraps if a < b: then d + p is the smaller one */
+#ifdef V8_BESIDE_AES
+    return _mm512_mask_add_epi64(d, _mm512_cmplt_epu64_mask(a, b), d, v8_p());
+#else
     return _mm512_min_epu64(d, _mm512_add_epi64(d, v8_p()));
+#endif
 }
 
 /* Any 64-bit x to at most p + 7. */

@@ -1,9 +1,9 @@
 /* AVX-512 with VAES: AES-256-CTR, 4 blocks per instruction, 32 in flight. */
-#include "mpc/kernels_avx512.h"
+#include "mpc/kernels_avx512_aes.h"
 
 #include "mpc/kernels_aes_key.h"
 
-enum { ROUNDS = 14, IN_FLIGHT = 8 };
+enum { IN_FLIGHT = 8 };
 
 typedef struct schedule {
     v8 round[ROUNDS + 1]; /* in registers */
@@ -14,30 +14,9 @@ INLINE schedule schedule_load(const vs_aes_key *key)
     schedule k;
     UNROLL for (unsigned r = 0; r <= ROUNDS; r++)
     {
-        k.round[r] =
-            _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)key->round[r]));
+        k.round[r] = round_key(key, r);
     }
     return k;
-}
-
-/* Counter blocks with the block number in little-endian order; blocks n .. n+3. */
-INLINE v8 counter_first(const vs_ctr *ctr)
-{
-    v8 c = _mm512_broadcast_i32x4(
-        _mm_set_epi32((int)ctr->block, (int)ctr->stream, (int)ctr->attempt, (int)ctr->tile));
-    return _mm512_add_epi32(c, _mm512_set_epi32(3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
-}
-
-INLINE v8 counter_step(v8 c, int blocks)
-{
-    return _mm512_add_epi32(c, _mm512_broadcast_i32x4(_mm_set_epi32(blocks, 0, 0, 0)));
-}
-
-/* The wire has the block number big-endian. */
-INLINE v8 counter_bytes(v8 c)
-{
-    return _mm512_shuffle_epi8(c, _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8,
-                                                                      7, 6, 5, 4, 3, 2, 1, 0)));
 }
 
 INLINE void encrypt(v8 *b, unsigned count, const schedule *k)

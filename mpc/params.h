@@ -13,8 +13,11 @@
 #define VS_SHAREHOLDERS_MAX 128u           /* n */
 #define VS_CLIENTS_MAX 32768u              /* N: clients of one round */
 #define VS_COLUMNS_MAX (UINT32_C(1) << 25) /* M + 2 columns */
-#define VS_MASK_COLUMNS 2u                 /* columns M and M+1 hide the consistency proof */
-#define VS_ELEMENT_BITS 60u                /* usable bits of a field element */
+/* L with weight digits: it is counted in 32 bits. M + 2 <= VS_COLUMNS_MAX is the bound that counts:
+ * at S slots and packing k about S * k * 2^25 coordinates. */
+#define VS_DIM_MAX (UINT32_MAX - 64)
+#define VS_MASK_COLUMNS 2u  /* columns M and M+1 hide the consistency proof */
+#define VS_ELEMENT_BITS 60u /* usable bits of a field element */
 
 /* Committee parameters (design: fixed rules). */
 typedef struct vs_committee {

@@ -171,6 +171,18 @@ bool vs_prg_is_native(const vs_prg *prg)
     return prg->kernels != NULL;
 }
 
+const vs_aes_key *vs_prg_key(const vs_prg *prg)
+{
+    VS_ASSERT(prg->kernels != NULL);
+    return &prg->key;
+}
+
+vs_ctr vs_prg_counter(const vs_prg *prg, uint64_t first)
+{
+    VS_ASSERT(first % 2 == 0 && first <= ELEMENTS_MAX);
+    return (vs_ctr){0, 0, prg->stream, (uint32_t)(first / 2)};
+}
+
 void vs_prg_fill(vs_prg *prg, vs_fe *out, uint64_t first, size_t count)
 {
     VS_ASSERT(first <= ELEMENTS_MAX && count <= ELEMENTS_MAX - first);

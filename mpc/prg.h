@@ -10,6 +10,7 @@
 #ifndef VS_MPC_PRG_H
 #define VS_MPC_PRG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ void vs_prg_fill(vs_prg *prg, vs_fe *out, uint64_t first, size_t count);
 /* Raw keystream words (64 uniform bits each) of the same stream, without masking or redraw:
  * for stochastic rounding. */
 void vs_prg_words(vs_prg *prg, uint64_t *out, uint64_t first, size_t count);
+
+/* True: its AES is ours. Then vs_prg_words does not change prg (threads may share it) and short
+ * pieces are as fast as long ones. */
+bool vs_prg_is_native(const vs_prg *prg);
 
 /* Where keystream comes from: fill len bytes of (tile, attempt, stream) from byte offset (a
  * multiple of 16). Tests replace it to reach the redraw. */

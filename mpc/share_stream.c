@@ -23,6 +23,7 @@ typedef struct stream_work {
     const vs_share_job *job;
     const vs_kernels *kernels;
     size_t start;      /* column of the call where its whole tiles begin */
+    bool drawn;        /* the kernel draws the seed shares */
     size_t lane_words; /* of one thread */
     uint64_t *lanes;   /* by thread: scratch, then t rows of up to a tile; secret */
 } stream_work;
@@ -83,13 +84,26 @@ static void share_redrawn(const stream_work *sw, uint64_t *lane, size_t at)
     share_rows(sw, lane, stride, at, VS_PRG_TILE);
 }
 
-/* A whole tile. */
-static void share_tile(void *ctx, size_t item, uint32_t thread)
+/* A whole tile, its seed shares drawn by the kernel. */
+static uint64_t share_drawn(const stream_work *sw, uint64_t *lane, size_t at)
 {
-    const stream_work *sw = ctx;
-    uint64_t *lane = lane_of(sw, thread);
+    const vs_share_job *job = sw->job;
+    const vs_share_work range = {.out = job->out,
+                                 .secrets = job->secrets,
+                                 .first = at,
+                                 .cols = VS_PRG_TILE,
+                                 .to_memory = job->to_memory,
+                                 .scratch = lane};
+    vs_share_draw draw = {.ctr = vs_prg_counter(job->streams[0], job->first + at),
+                          .seed_out = job->seed_out};
+    for (uint32_t j = 0; j < sw->s->t; j++) draw.key[j] = vs_prg_key(job->streams[j]);
+    return sw->kernels->share_drawn(sw->s, &range, &draw);
+}
+
+/* A whole tile, a piece of the expansions at a time. */
+static uint64_t share_pieces(const stream_work *sw, uint64_t *lane, size_t at)
+{
     uint64_t hits = 0;
-    size_t at = sw->start + item * VS_PRG_TILE;
     size_t piece = vs_prg_is_native(sw->job->streams[0]) ? PIECE_COLUMNS : VS_PRG_TILE;
     size_t stride = piece + ROW_PAD;
     for (size_t c = 0; c < VS_PRG_TILE && hits == 0; c += piece) {
@@ -100,21 +114,39 @@ static void share_tile(void *ctx, size_t item, uint32_t thread)
         VS_CT_PUBLIC(&hits, sizeof hits); /* says nothing about the values that are kept */
         if (hits == 0) share_rows(sw, lane, stride, at + c, piece);
     }
+    return hits;
+}
+
+/* A whole tile. */
+static void share_tile(void *ctx, size_t item, uint32_t thread)
+{
+    const stream_work *sw = ctx;
+    uint64_t *lane = lane_of(sw, thread);
+    size_t at = sw->start + item * VS_PRG_TILE;
+    uint64_t hits = sw->drawn ? share_drawn(sw, lane, at) : share_pieces(sw, lane, at);
+    VS_CT_PUBLIC(&hits, sizeof hits); /* as above */
     if (hits != 0) share_redrawn(sw, lane, at);
     sw->kernels->finish();
 }
 
+/* All streams of the same kind and stream id, so that they differ in their keys only. */
 static bool all_native(const vs_sharing *s, const vs_share_job *job)
 {
     bool native = true;
-    for (uint32_t j = 0; j < s->t; j++) native = native && vs_prg_is_native(job->streams[j]);
+    for (uint32_t j = 0; j < s->t; j++) {
+        native =
+            native && vs_prg_is_native(job->streams[j]) &&
+            vs_prg_counter(job->streams[j], 0).stream == vs_prg_counter(job->streams[0], 0).stream;
+    }
     return native;
 }
 
 vs_err vs_share_stream(const vs_sharing *s, const vs_share_job *job)
 {
-    vs_pool *pool = all_native(s, job) ? job->pool : NULL;
+    bool native = all_native(s, job);
+    vs_pool *pool = native ? job->pool : NULL;
     stream_work sw = {.s = s, .job = job, .kernels = vs_kernels_get()};
+    sw.drawn = native && s->t <= VS_DRAWN_T_MAX && sw.kernels->share_drawn != NULL;
     sw.lane_words = VS_SHARE_SCRATCH_OF(s->r) + (size_t)s->t * (VS_PRG_TILE + ROW_PAD);
     size_t bytes = sw.lane_words * vs_pool_threads(pool) * sizeof(uint64_t);
     sw.lanes = aligned_alloc(64, bytes); /* a multiple of 64: each term of lane_words is */

@@ -143,7 +143,7 @@ static bool share_of(uint32_t n, uint32_t t, uint32_t k)
 
 static bool share_stream(void)
 {
-    static const uint32_t ntk[][3] = {{3, 1, 1},  {5, 2, 1},  {8, 4, 1},  {7, 2, 3},
+    static const uint32_t ntk[][3] = {{3, 1, 1},  {5, 1, 2},  {5, 2, 1},  {8, 4, 1}, {7, 2, 3},
                                       {10, 3, 4}, {16, 5, 6}, {12, 8, 2}, {20, 1, 4}};
     bool good = true;
     for (size_t i = 0; i < sizeof ntk / sizeof ntk[0]; i++) {

@@ -335,6 +335,89 @@ Test(ISA_SUITE, share_equals_portable_at_all_lengths_and_alignments)
     }
 }
 
+/* Drawn seed shares: whatever the portable kernel makes of the same keystream. */
+static void expect_drawn(const vs_kernels *k, const vs_sharing *s, size_t offset, size_t cols,
+                         bool to_memory, bool keep)
+{
+    static vs_fe want[VS_SHAREHOLDERS_MAX][COLS], seed[VS_DRAWN_T_MAX][COLS];
+    static vs_aes_key key[VS_DRAWN_T_MAX];
+    const vs_ctr ctr = {3, 1, 7, UINT32_C(0x01fffffd)}; /* carries inside the block number */
+    uint32_t left_out = cols % 3 == 0 ? (uint32_t)cols % (s->n - s->t) : VS_SHAREHOLDERS_MAX;
+    vs_share_draw draw = {.ctr = ctr};
+    vs_fe *out[VS_SHAREHOLDERS_MAX], *want_out[VS_SHAREHOLDERS_MAX], *kept[VS_DRAWN_T_MAX];
+    const vs_fe *secrets[VS_SHAREHOLDERS_MAX], *seeds[VS_DRAWN_T_MAX];
+    memset(want, 0x5a, sizeof want);
+    memset(got_cell, 0x5a, sizeof got_cell);
+    memset(seed, 0x5a, sizeof seed);
+    for (uint32_t j = 0; j < s->t; j++) {
+        uint8_t bytes[VS_SEED_BYTES];
+        vs_test_bytes(bytes, sizeof bytes, 900 + j);
+        k->aes_key(&key[j], bytes);
+        draw.key[j] = &key[j];
+        cr_assert_eq(k->elements(&key[j], &ctr, want[j] + offset, cols), 0);
+        seeds[j] = want[j];
+        kept[j] = j == 1 ? NULL : seed[j];
+    }
+    if (keep) draw.seed_out = kept;
+    for (uint32_t i = 0; i < s->k; i++) secrets[i] = cell[s->t + i];
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        out[j] = j == left_out ? NULL : got_cell[j];
+        want_out[j] = j == left_out ? NULL : want[s->t + j];
+    }
+    vs_share_work work = {.out = want_out,
+                          .secrets = secrets,
+                          .seeds = seeds,
+                          .first = offset,
+                          .seed_first = offset,
+                          .cols = cols,
+                          .scratch = scratch};
+    vs_kernels_portable.share(s, &work);
+    work.out = out;
+    work.seeds = NULL;
+    work.to_memory = to_memory;
+    scratch[VS_SHARE_SCRATCH_OF(s->r)] = 4711;
+    cr_assert_eq(k->share_drawn(s, &work, &draw), 0);
+    k->finish();
+    cr_assert_eq(scratch[VS_SHARE_SCRATCH_OF(s->r)], 4711, "more scratch than promised");
+    for (uint32_t j = 0; j < s->n - s->t; j++) {
+        cr_assert_arr_eq(got_cell[j], want[s->t + j], sizeof want[j],
+                         "n=%u t=%u k=%u share %u, %zu columns from %zu", s->n, s->t, s->k,
+                         s->t + 1 + j, cols, offset);
+    }
+    for (uint32_t j = 0; j < s->t; j++) {
+        if (!keep || kept[j] == NULL) memset(want[j], 0x5a, sizeof want[j]);
+        cr_assert_arr_eq(seed[j], want[j], sizeof want[j], "seed share %u", j + 1);
+    }
+}
+
+Test(ISA_SUITE, share_with_drawn_seed_shares_equals_portable)
+{
+    static const uint32_t large[][3] = {{16, 5, 6},  {11, 5, 6},  {14, 5, 6},  {16, 3, 7},
+                                        {20, 6, 9},  {20, 1, 12}, {128, 1, 2}, {128, 6, 40},
+                                        {128, 2, 3}, {24, 3, 4},  {60, 5, 6}};
+    const vs_kernels *kernels = table();
+    if (kernels == NULL || kernels->share_drawn == NULL) return;
+    for (int kind = 0; kind < KINDS; kind++) {
+        fill_cells(kind);
+        for (uint32_t n = 2; n <= 10; n++) {
+            for (uint32_t t = 1; t < n && t <= VS_DRAWN_T_MAX; t++) {
+                for (uint32_t k = 1; t + k <= n; k++) {
+                    vs_sharing *s = sharing_of(n, t, k);
+                    expect_drawn(kernels, s, 0, 3 * VS_DRAWN_COLUMNS, true, true);
+                    expect_drawn(kernels, s, 5, 2 * VS_DRAWN_COLUMNS, false, false);
+                    vs_sharing_free(s);
+                }
+            }
+        }
+        for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
+            vs_sharing *s = sharing_of(large[i][0], large[i][1], large[i][2]);
+            expect_drawn(kernels, s, 3, 2 * VS_DRAWN_COLUMNS, true, true);
+            expect_drawn(kernels, s, 8, 3 * VS_DRAWN_COLUMNS, true, false);
+            vs_sharing_free(s);
+        }
+    }
+}
+
 /* Both tables against a formula of GMP's: share j > r by Lagrange over 1..r. */
 Test(ISA_SUITE, shares_beyond_r_lie_on_the_polynomial_by_gmp)
 {
@@ -540,6 +623,53 @@ Test(ISA_SUITE, elements_report_a_value_of_p_wherever_it_is)
                     uint64_t hits = k->elements(&key, &ctr, out, n + more);
                     cr_assert_eq(hits != 0, cases[i].hit, "case %zu, element %zu", i, n);
                     cr_assert_eq(out[n].v, cases[i].word & VS_FE_P);
+                }
+            }
+        }
+    }
+    EVP_CIPHER_CTX_free(cipher);
+}
+
+/* The same for a seed share that a share kernel draws, whichever of the t streams it is in. */
+Test(ISA_SUITE, sharing_reports_a_drawn_value_of_p_wherever_it_is)
+{
+    enum { N = 9, T_LAST = 3, COLUMNS = 2 * VS_DRAWN_COLUMNS };
+    const vs_kernels *k = table();
+    if (k == NULL || k->share_drawn == NULL) return;
+    uint8_t seed[VS_SEED_BYTES] = {9}, counter[16];
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    cr_assert_eq(EVP_DecryptInit_ex(cipher, EVP_aes_256_ecb(), NULL, seed, NULL), 1);
+    cr_assert_eq(EVP_CIPHER_CTX_set_padding(cipher, 0), 1);
+    vs_aes_key hitting, plain;
+    k->aes_key(&hitting, seed);
+    seed[0] = 10;
+    k->aes_key(&plain, seed);
+    fill_cells(1);
+    for (uint32_t half = 0; half < 2; half++) {
+        uint64_t block[2] = {5, 5};
+        int len = 0;
+        block[half] = VS_FE_P;
+        cr_assert_eq(EVP_DecryptUpdate(cipher, counter, &len, (const uint8_t *)block, 16), 1);
+        uint32_t number = (uint32_t)counter[12] << 24 | (uint32_t)counter[13] << 16 |
+                          (uint32_t)counter[14] << 8 | counter[15];
+        for (uint32_t at = 0; at <= COLUMNS / 2; at++) { /* in the last round: just behind */
+            for (uint32_t t = 1; t <= T_LAST; t++) {
+                for (uint32_t j = 0; j < t; j++) {
+                    vs_sharing *s = sharing_of(N, t, t + 1);
+                    vs_share_draw draw = {.ctr = {vs_load_le32(counter), vs_load_le32(counter + 4),
+                                                  vs_load_le32(counter + 8), number - at}};
+                    vs_fe *out[N];
+                    const vs_fe *secrets[N];
+                    for (uint32_t i = 0; i < N; i++) {
+                        out[i] = got_cell[i];
+                        secrets[i] = cell[i];
+                        draw.key[i] = i == j ? &hitting : &plain;
+                    }
+                    const vs_share_work work = {
+                        .out = out, .secrets = secrets, .cols = COLUMNS, .scratch = scratch};
+                    cr_assert_eq(k->share_drawn(s, &work, &draw) != 0, at < COLUMNS / 2,
+                                 "block %u, stream %u of %u", at, j, t);
+                    vs_sharing_free(s);
                 }
             }
         }

@@ -144,6 +144,10 @@ Test(params, layout_refuses_what_does_not_fit_and_names_it)
     }
     vs_layout l;
     cr_expect_eq(vs_layout_make(&l, 32, 10, 1, VS_COLUMNS_MAX - 2, NULL), VS_OK);
+    /* 100 million coordinates of 13 bits, 128 clients: three slots. */
+    cr_expect_eq(vs_layout_make(&l, 13, 128, 1, 100000000, NULL), VS_OK);
+    cr_expect_eq(l.slots, 3);
+    cr_expect_leq(l.columns, VS_COLUMNS_MAX - VS_MASK_COLUMNS);
 }
 
 Test(params, weight_digits_cover_the_weight)
