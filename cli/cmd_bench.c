@@ -154,7 +154,8 @@ static const vs_opt options[] = {
      .min = 1,
      .max = 256,
      .fallback = "1",
-     .help = "Threads, for share only. With more than one, wall time is measured."},
+     .help = "Threads, for share, reconstruct, accumulate, expand and client. With more than one, "
+             "wall time is measured."},
     {.name = "reps",
      .arg = "N",
      .kind = VS_OPT_UINT,

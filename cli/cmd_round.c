@@ -76,7 +76,7 @@ static vs_err put_model(const asker *a, const char *path, vs_call_open *open, vs
 {
     vs_npy npy = {0};
     vs_map file = {0};
-    vs_err err = vs_npy_read(&npy, path, VS_COLUMNS_MAX, diag);
+    vs_err err = vs_npy_map(&npy, path, VS_DIM_MAX, diag);
     if (err == VS_OK) err = vs_map_file(&file, path, diag);
     if (err == VS_OK) err = vs_call_put_blob(&a->caller, file.p, file.len, &open->model_hash, diag);
     open->dim = (uint32_t)npy.n;
@@ -436,7 +436,7 @@ static const vs_opt open_options[] = {
      .arg = "L",
      .kind = VS_OPT_UINT,
      .min = 1,
-     .max = VS_COLUMNS_MAX,
+     .max = VS_DIM_MAX,
      .help = "Number of values of an update, for a round without a model."},
     {.name = "model",
      .arg = "FILE.npy",

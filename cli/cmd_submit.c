@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "fl/npy.h"
+#include "mpc/parallel.h"
 #include "net/client_run.h"
 #include "net/receipt.h"
 #include "net/store.h"
@@ -89,13 +90,14 @@ static vs_err load(input *in, const vs_args *args, vs_diag *diag)
     if (err == VS_OK) err = load_enrolment(in, args, diag);
     if (err == VS_OK && model != NULL) err = hash_model(&in->client.model_hash, model, diag);
     if (err == VS_OK) {
-        err = vs_npy_read(&in->npy, vs_args_text(args, "update"), VS_COLUMNS_MAX, diag);
+        err = vs_npy_map(&in->npy, vs_args_text(args, "update"), VS_DIM_MAX, diag);
     }
     if (err != VS_OK) return err;
     in->client.update = in->npy.data;
     in->client.dim = in->npy.n;
     in->client.round = vs_args_uint(args, "round");
     in->client.weight = vs_args_uint(args, "weight");
+    in->client.threads = (uint32_t)vs_args_uint(args, "threads");
     in->client.purpose = vs_args_text(args, "purpose");
     in->client.has_metrics = vs_args_given(args, "loss") && vs_args_given(args, "accuracy");
     in->client.loss = vs_args_real(args, "loss");
@@ -238,7 +240,8 @@ static const vs_opt options[] = {
      .arg = "FILE.npy",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "The update: float32 or float64, read flat. It never leaves this machine in clear."},
+     .help = "The update: float32 or float64, read flat. It never leaves this machine in clear. "
+             "A float64 file is memory-mapped: it must not change meanwhile."},
     {.name = "weight",
      .arg = "W",
      .kind = VS_OPT_UINT,
@@ -294,6 +297,14 @@ static const vs_opt options[] = {
      .fallback = "60",
      .help = "Give up after so many seconds without any progress; 0 never does. Run the same "
              "command again to go on."},
+    {.name = "threads",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .min = 1,
+     .max = VS_THREADS_MAX,
+     .fallback = "1",
+     .help = "Threads that quantise, share, hash and prove. The bytes sent are the same for any "
+             "number."},
     VS_OPT_JSON,
     {0}};
 

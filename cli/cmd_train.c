@@ -9,6 +9,7 @@
 #include "cli/out.h"
 #include "cli/train_loop.h"
 #include "fl/table.h"
+#include "mpc/parallel.h"
 
 /* What the words on the command line mean, apart from files. */
 static int fill_training(const vs_args *args, vs_trainer *t)
@@ -26,6 +27,7 @@ static int fill_training(const vs_args *args, vs_trainer *t)
                                     .proximal_mu = vs_args_real(args, "proximal-mu"),
                                     .shuffle = true};
     t->reveal = vs_args_text(args, "reveal");
+    t->threads = (uint32_t)vs_args_uint(args, "threads");
     t->json = vs_args_flag(args, "json");
     if (t->client > t->work.n_clients) {
         return vs_args_usage(args, "--client-index: %u is above --num-clients %u", t->client,
@@ -224,6 +226,14 @@ static const vs_opt options[] = {
      .kind = VS_OPT_TEXT,
      .help = "Leave the quantised update of each round in DIR/round-N-client-I.u32 (32-bit "
              "little-endian). Only in a federation marked demo: it gives the update away."},
+    {.name = "threads",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .min = 1,
+     .max = VS_THREADS_MAX,
+     .fallback = "1",
+     .help = "Threads that quantise, share, hash and prove. The bytes sent are the same for any "
+             "number."},
     {.name = "json", .kind = VS_OPT_FLAG, .help = "Print one line of JSON for each event."},
     {0}};
 

@@ -215,6 +215,7 @@ static vs_err take_part(vs_trainer *t, const vs_caller *caller, vs_train_report 
                              .update = t->delta,
                              .dim = t->n_params,
                              .model_hash = t->round->open.model_hash,
+                             .threads = t->threads,
                              .purpose = "",
                              .reveal = t->reveal == NULL ? NULL : leave_update,
                              .reveal_ctx = t};

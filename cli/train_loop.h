@@ -25,6 +25,7 @@ typedef struct vs_trainer {
     uint32_t client; /* 1..work.n_clients: the part that is ours */
     vs_model model;
     vs_train_options options; /* seed: set anew for each round */
+    uint32_t threads;         /* of the encoder */
     const char *reveal;       /* folder for quantised updates, in a demo federation; else NULL */
     bool json;
     vs_stop *stop;

@@ -253,35 +253,47 @@ static void load_values(double *out, const uint8_t *in, size_t n, size_t item)
     }
 }
 
+/* Shape, and where the values begin. */
+static vs_err find_values(vs_npy *out, size_t *at, size_t *item, const uint8_t *bytes, size_t len,
+                          const char *name, size_t max_n, vs_diag *diag)
+{
+    header h;
+    size_t n = 0;
+    memset(out, 0, sizeof *out);
+    vs_err err = find_header(&h, at, bytes, len, name, diag);
+    if (err == VS_OK) err = check_header(item, &n, &h, name, max_n, diag);
+    if (err != VS_OK) return err;
+    if (len - *at < n * *item) {
+        return vs_fail(diag, VS_ERR_MALFORMED, "%s: truncated: %zu of %zu bytes", name, len,
+                       *at + n * *item);
+    }
+    if (len - *at > n * *item) {
+        return vs_fail(diag, VS_ERR_MALFORMED, "%s: %zu bytes after the end of the array", name,
+                       len - *at - n * *item);
+    }
+    out->n = n;
+    out->n_dims = h.n_dims;
+    memcpy(out->dims, h.dims, sizeof out->dims);
+    return VS_OK;
+}
+
 vs_err vs_npy_parse(vs_npy *out, const uint8_t *bytes, size_t len, const char *name, size_t max_n,
                     vs_diag *diag)
 {
     VS_ASSERT(out != NULL && name != NULL && (bytes != NULL || len == 0));
-    header h;
     size_t at = 0;
     size_t item = 0;
-    size_t n = 0;
+    vs_npy npy;
     memset(out, 0, sizeof *out);
-    vs_err err = find_header(&h, &at, bytes, len, name, diag);
-    if (err == VS_OK) err = check_header(&item, &n, &h, name, max_n, diag);
+    vs_err err = find_values(&npy, &at, &item, bytes, len, name, max_n, diag);
     if (err != VS_OK) return err;
-    if (len - at < n * item) {
-        return vs_fail(diag, VS_ERR_MALFORMED, "%s: truncated: %zu of %zu bytes", name, len,
-                       at + n * item);
-    }
-    if (len - at > n * item) {
-        return vs_fail(diag, VS_ERR_MALFORMED, "%s: %zu bytes after the end of the array", name,
-                       len - at - n * item);
-    }
-    double *data = malloc((n == 0 ? 1 : n) * sizeof *data);
+    double *data = malloc((npy.n == 0 ? 1 : npy.n) * sizeof *data);
     if (data == NULL) {
-        return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory for %zu values", name, n);
+        return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory for %zu values", name, npy.n);
     }
-    load_values(data, bytes + at, n, item);
-    out->data = data;
-    out->n = n;
-    out->n_dims = h.n_dims;
-    memcpy(out->dims, h.dims, sizeof out->dims);
+    load_values(data, bytes + at, npy.n, item);
+    npy.data = data;
+    *out = npy;
     return VS_OK;
 }
 
@@ -297,11 +309,44 @@ vs_err vs_npy_read(vs_npy *out, const char *path, size_t max_n, vs_diag *diag)
     return err;
 }
 
+static bool is_host_order(void)
+{
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
+vs_err vs_npy_map(vs_npy *out, const char *path, size_t max_n, vs_diag *diag)
+{
+    VS_ASSERT(out != NULL && path != NULL);
+    size_t at = 0;
+    size_t item = 0;
+    vs_map map;
+    memset(out, 0, sizeof *out);
+    vs_err err = vs_map_file(&map, path, diag);
+    if (err != VS_OK) return err;
+    err = find_values(out, &at, &item, map.p, map.len, path, max_n, diag);
+    bool as_is = item == sizeof(double) && at % _Alignof(double) == 0 && is_host_order();
+    if (err == VS_OK && as_is) {
+        out->data = (double *)(uintptr_t)(map.p + at);
+        out->map = map;
+        return VS_OK;
+    }
+    if (err == VS_OK) err = vs_npy_parse(out, map.p, map.len, path, max_n, diag);
+    vs_unmap(&map);
+    return err;
+}
+
 void vs_npy_free(vs_npy *npy)
 {
     if (npy == NULL) return;
-    if (npy->data != NULL) sodium_memzero(npy->data, npy->n * sizeof *npy->data);
-    free(npy->data);
+    if (npy->map.p != NULL) {
+        vs_unmap(&npy->map);
+    } else if (npy->data != NULL) {
+        sodium_memzero(npy->data, npy->n * sizeof *npy->data);
+        free(npy->data);
+    }
     memset(npy, 0, sizeof *npy);
 }
 

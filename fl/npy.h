@@ -10,21 +10,27 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/file.h"
 
 #define VS_NPY_DIMS_MAX 8u
 #define VS_NPY_HEADER_MAX 10000u /* bytes of the text header; numpy's own limit */
 
 typedef struct vs_npy {
-    double *data; /* owned; n values */
+    double *data; /* owned; n values, read only where map is not empty */
     size_t n;
     uint32_t n_dims;
     size_t dims[VS_NPY_DIMS_MAX];
+    vs_map map; /* of the file that data points into, or empty */
 } vs_npy;
 
 /* Read at most max_n values. On VS_OK the caller owns *out (vs_npy_free), else it is zero. */
 VS_MUST_CHECK vs_err vs_npy_read(vs_npy *out, const char *path, size_t max_n, vs_diag *diag);
-/* The same from memory; name is for messages. Values may be non-finite (vs_quantise_scan
- * refuses those). Errors: VS_ERR_MALFORMED, VS_ERR_LIMIT, VS_ERR_NOMEM. */
+/* The same, but float64 values stay in the memory-mapped file where they can: nothing is copied and
+ * pages may be dropped again. The file must not change before vs_npy_free: who truncates it ends
+ * this process (SIGBUS). */
+VS_MUST_CHECK vs_err vs_npy_map(vs_npy *out, const char *path, size_t max_n, vs_diag *diag);
+/* The same as vs_npy_read from memory; name is for messages. Values may be non-finite
+ * (vs_quantise_scan refuses those). Errors: VS_ERR_MALFORMED, VS_ERR_LIMIT, VS_ERR_NOMEM. */
 VS_MUST_CHECK vs_err vs_npy_parse(vs_npy *out, const uint8_t *bytes, size_t len, const char *name,
                                   size_t max_n, vs_diag *diag);
 void vs_npy_free(vs_npy *npy); /* wipes: an update is secret */

@@ -48,11 +48,15 @@ vs_err vs_quantiser_check(const vs_quantiser *q, vs_diag *diag)
     return VS_OK;
 }
 
-/* L2 norm, scaled by a power of two first so that no square over- or underflows. */
-static double norm_of(const double *x, size_t len, double max)
+/* L2 norm, scaled by a power of two first so that no square over- or underflows. sum: squares
+ * without scaling. Where the largest is far from both ends of the exponents its root is the same
+ * bits: a power of two goes through every rounding, and what underflows in one of the two is too
+ * small to show beside max^2. */
+static double norm_of(const double *x, size_t len, double max, double sum_plain)
 {
     int exponent;
     if (max == 0.0) return 0.0;
+    if (max > 0x1p-400 && max < 0x1p400) return sqrt(sum_plain);
     (void)frexp(max, &exponent);
     if (exponent < -1000) exponent = -1000; /* 2^-exponent stays finite */
     double scale = ldexp(1.0, -exponent);
@@ -84,10 +88,11 @@ vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const dou
                        (unsigned long long)q->max_weight);
     }
     uint64_t bad;
-    double max = vs_quantise_loops_get()->largest(&bad, delta, len);
+    double sum;
+    double max = vs_quantise_loops_get()->scan(&bad, &sum, delta, len);
     if (bad != 0) return name_non_finite(delta, len, diag); /* a verdict may show in the time */
 
-    double norm = norm_of(delta, len, max);
+    double norm = norm_of(delta, len, max, sum);
     bool clipped = (q->clip_norm > 0.0) & (norm > q->clip_norm);
     double shrink = clipped ? q->clip_norm / norm : 1.0;
     out->factor = shrink * ((double)weight / (double)q->max_weight);

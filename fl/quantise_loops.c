@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF /* gcc: off in ISO mode */
 #endif
@@ -34,6 +38,37 @@ INLINE double largest(uint64_t *bad, const double *x, size_t len)
         max[0] = max[l] > max[0] ? max[l] : max[0];
     }
     *bad = seen[0];
+    return max[0];
+}
+
+INLINE double scan(uint64_t *bad, double *sum_out, const double *x, size_t len)
+{
+    double max[LANES] = {0}, sum[LANES] = {0};
+    uint64_t seen[LANES] = {0};
+    size_t whole = len / LANES * LANES;
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t l = 0; l < LANES; l++) {
+            double a = fabs(x[i + l]);
+            seen[l] |= a <= DBL_MAX ? 0 : UINT64_MAX;
+            max[l] = a > max[l] ? a : max[l];
+            sum[l] += a * a;
+        }
+    }
+    for (size_t i = whole; i < len; i++) {
+        double a = fabs(x[i]);
+        seen[0] |= a <= DBL_MAX ? 0 : UINT64_MAX;
+        max[0] = a > max[0] ? a : max[0];
+        sum[i - whole] += a * a;
+    }
+    for (size_t l = 1; l < LANES; l++) {
+        seen[0] |= seen[l];
+        max[0] = max[l] > max[0] ? max[l] : max[0];
+    }
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
+    }
+    *bad = seen[0];
+    *sum_out = sum[0];
     return max[0];
 }
 
@@ -101,6 +136,10 @@ INLINE size_t quantise(bool stochastic, uint32_t *out, const vs_quantise_numbers
     {                                                                                              \
         return largest(bad, x, len);                                                               \
     }                                                                                              \
+    target static double scan_##isa(uint64_t *bad, double *sum, const double *x, size_t len)       \
+    {                                                                                              \
+        return scan(bad, sum, x, len);                                                             \
+    }                                                                                              \
     target static double squares_##isa(const double *x, size_t len, double scale)                  \
     {                                                                                              \
         return squares(x, len, scale);                                                             \
@@ -111,12 +150,96 @@ INLINE size_t quantise(bool stochastic, uint32_t *out, const vs_quantise_numbers
         return q->stochastic ? quantise(true, out, q, delta, rnd, count)                           \
                              : quantise(false, out, q, delta, rnd, count);                         \
     }                                                                                              \
-    static const vs_quantise_loops loops_##isa = {largest_##isa, squares_##isa, quantise_##isa};
+    static const vs_quantise_loops loops_##isa = {largest_##isa, scan_##isa, squares_##isa,        \
+                                                  quantise_##isa};
+
+#if defined(__x86_64__)
+
+/* By hand, since compilers keep the lanes above in memory. The same operations lane by lane. */
+#define AHEAD_BYTES 8192 /* a prefetch never faults */
+#define AVX512 __attribute__((target("avx512f")))
+
+AVX512 static double scan_by_hand(uint64_t *bad, double *sum_out, const double *x, size_t len)
+{
+    const __m512d most = _mm512_set1_pd(DBL_MAX);
+    __m512d max[2], sum[2];
+    __mmask8 seen = 0;
+    max[0] = max[1] = sum[0] = sum[1] = _mm512_setzero_pd();
+    for (size_t i = 0; i < len; i += LANES) {
+        for (size_t h = 0; h < 2; h++) {
+            _mm_prefetch((const char *)((uintptr_t)(x + i + h * 8) + AHEAD_BYTES), _MM_HINT_T0);
+            size_t left = len - i > h * 8 ? len - i - h * 8 : 0;
+            __mmask8 m = left < 8 ? (__mmask8)((1U << left) - 1) : 0xff;
+            __m512d a = _mm512_abs_pd(_mm512_maskz_loadu_pd(m, x + i + h * 8));
+            seen |= (__mmask8)~_mm512_cmp_pd_mask(a, most, _CMP_LE_OQ);
+            max[h] = _mm512_mask_mov_pd(max[h], _mm512_cmp_pd_mask(a, max[h], _CMP_GT_OQ), a);
+            /* A zero added to a sum that is not negative changes nothing. */
+            sum[h] = _mm512_add_pd(sum[h], _mm512_mul_pd(a, a));
+        }
+    }
+    double lane[LANES], top[LANES];
+    for (size_t h = 0; h < 2; h++) {
+        _mm512_storeu_pd(lane + h * 8, sum[h]);
+        _mm512_storeu_pd(top + h * 8, max[h]);
+    }
+    for (size_t l = 1; l < LANES; l++) top[0] = top[l] > top[0] ? top[l] : top[0];
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
+    }
+    *bad = seen;
+    *sum_out = lane[0];
+    return top[0];
+}
+
+AVX512 static size_t quantise_by_hand(uint32_t *out, const vs_quantise_numbers *q,
+                                      const double *delta, const uint64_t *rnd, size_t count)
+{
+    const __m512d factor = _mm512_set1_pd(q->factor), range = _mm512_set1_pd(q->range);
+    const __m512d low = _mm512_set1_pd(-q->range), levels = _mm512_set1_pd(q->levels);
+    const __m512d scale = _mm512_set1_pd(q->scale), one = _mm512_set1_pd(1.0);
+    const __m512i one_bits = _mm512_castpd_si512(one);
+    size_t whole = count / 8 * 8;
+    uint64_t n_clipped = 0;
+    for (size_t i = 0; i < whole; i += 8) {
+        /* Callers work in pieces of a few KiB, at each of which the hardware would start anew. */
+        _mm_prefetch((const char *)((uintptr_t)(delta + i) + AHEAD_BYTES), _MM_HINT_T0);
+        __m512d x = _mm512_mul_pd(_mm512_loadu_pd(delta + i), factor);
+        __m512d u = _mm512_set1_pd(0.5);
+        if (q->stochastic) {
+            __m512i bits = _mm512_srli_epi64(_mm512_loadu_si512(rnd + i), 12);
+            u = _mm512_sub_pd(_mm512_castsi512_pd(_mm512_or_si512(bits, one_bits)), one);
+        }
+        n_clipped +=
+            (uint64_t)__builtin_popcount(_mm512_cmp_pd_mask(_mm512_abs_pd(x), range, _CMP_GT_OQ));
+        x = _mm512_max_pd(x, low);
+        __m512d y = _mm512_mul_pd(_mm512_add_pd(x, range), scale);
+        y = _mm512_mask_mov_pd(y, _mm512_cmp_pd_mask(x, range, _CMP_GE_OQ), levels);
+        __m512d z = _mm512_min_pd(_mm512_add_pd(y, u), levels);
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), _mm512_cvttpd_epu32(z));
+    }
+    for (size_t i = whole; i < count; i++) {
+        const uint64_t *word = q->stochastic ? rnd + i : NULL;
+        n_clipped += quantise(q->stochastic, out + i, q, delta + i, word, 1);
+    }
+    return (size_t)n_clipped;
+}
+
+#endif
 
 TABLE(portable, )
 #if defined(__x86_64__)
 TABLE(avx2, __attribute__((target("avx2"))))
-TABLE(avx512, __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,prefer-vector-width=512"))))
+AVX512 static double largest_avx512(uint64_t *bad, const double *x, size_t len)
+{
+    double sum;
+    return scan_by_hand(bad, &sum, x, len);
+}
+
+__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,prefer-vector-width=512"))) static double
+squares_avx512(const double *x, size_t len, double scale)
+{
+    return squares(x, len, scale);
+}
 #endif
 
 const vs_quantise_loops *vs_quantise_loops_by_name(const char *name)
@@ -124,10 +247,12 @@ const vs_quantise_loops *vs_quantise_loops_by_name(const char *name)
     if (strcmp(name, "portable") == 0) return &loops_portable;
 #if defined(__x86_64__)
     if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2")) return &loops_avx2;
+    static const vs_quantise_loops by_hand = {largest_avx512, scan_by_hand, squares_avx512,
+                                              quantise_by_hand};
     if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw")) {
-        return &loops_avx512;
+        return &by_hand;
     }
 #endif
     return NULL;

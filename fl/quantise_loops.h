@@ -19,6 +19,8 @@ typedef struct vs_quantise_numbers {
 typedef struct vs_quantise_loops {
     /* Largest |x|; *bad is not 0 iff an x is NaN or infinite. Reads every coordinate. */
     double (*largest)(uint64_t *bad, const double *x, size_t len);
+    /* The same and *sum = squares(x, len, 1) in one pass. */
+    double (*scan)(uint64_t *bad, double *sum, const double *x, size_t len);
     /* Sum of (x * scale)^2. */
     double (*squares)(const double *x, size_t len, double scale);
     /* q = floor((x + R)/s + u) of each; how many were clipped. rnd is not read unless stochastic.

@@ -97,10 +97,10 @@ static vs_err check_input(const vs_federation *fed, const vs_keys *keys,
         vs_err err = vs_metrics_check(&m, diag);
         if (err != VS_OK) return err;
     }
-    if (input->dim == 0 || input->dim > VS_COLUMNS_MAX) {
+    if (input->dim == 0 || input->dim > VS_DIM_MAX) {
         return vs_fail(diag, VS_ERR_LIMIT,
                        "the update has %" PRIu64 " coordinates: 1 to %u can be sent", input->dim,
-                       VS_COLUMNS_MAX);
+                       VS_DIM_MAX);
     }
     if (vs_enrolment_check(input->enrolment, &fed->id, &keys->pub.identity, &fed->admin_key) !=
         VS_OK) {
@@ -131,6 +131,12 @@ vs_err vs_client_new(vs_client **out, const vs_federation *fed, const vs_keys *k
     (void)snprintf(c->purpose, sizeof c->purpose, "%s",
                    input->purpose != NULL ? input->purpose : "");
     c->input.purpose = c->purpose;
+    if (input->threads > 1) err = vs_pool_new(&c->pool, input->threads);
+    if (err != VS_OK) {
+        vs_client_free(c);
+        return vs_fail(diag, err, "cannot start %u threads (at most %u)", input->threads,
+                       VS_THREADS_MAX);
+    }
     c->status.phase = VS_CLIENT_ASKING;
     c->status.round = input->round;
     vs_client_record_name(c);
@@ -162,6 +168,7 @@ void vs_client_free(vs_client *client)
     vs_buf_free(&client->header_bytes);
     vs_buf_free(&client->trailer_bytes);
     vs_buf_free(&client->open);
+    vs_pool_free(client->pool);
     sodium_memzero(client, sizeof *client);
     free(client);
 }

@@ -16,12 +16,13 @@ typedef struct vs_client vs_client;
 
 typedef struct vs_client_input {
     uint64_t round;       /* 0 = the newest one */
-    const double *update; /* dim values, borrowed until the client is freed */
+    const double *update; /* dim values, 1 .. VS_DIM_MAX, borrowed until the client is freed */
     uint64_t dim;
     uint64_t weight;
     bool has_metrics; /* needed where the federation has metrics, not used elsewhere */
     double loss, accuracy;
     vs_h32 model_hash;   /* the model the update was computed from; zeros = none */
+    uint32_t threads;    /* that quantise, share, hash and prove; 0 = 1 */
     const char *purpose; /* from the client's own configuration; "" = none */
     uint8_t enrolment[64];
     /* Only in federations marked demo: receives the quantised coordinates (digits included) of what

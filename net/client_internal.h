@@ -108,6 +108,7 @@ struct vs_client {
     vs_round round; /* from here on: valid once phase > ASKING */
     vs_buf open;    /* the envelope that it came in */
     vs_encoder *encoder;
+    vs_pool *pool;   /* NULL: one thread */
     uint32_t hashed; /* blocks hashed in pass 1 */
     vs_share_root *roots;
     vs_header header;

@@ -23,16 +23,22 @@ vs_err vs_client_hash_start(vs_client *c)
     return VS_OK;
 }
 
-static void hash_block(vs_client *c, uint8_t *scratch)
+/* The share at position item of `open`; each thread has a chunk of scratch. */
+typedef struct hash_work {
+    vs_client *c;
+    uint8_t *scratch;
+} hash_work;
+
+static void hash_share(void *ctx, size_t item, uint32_t thread)
 {
-    for (uint32_t i = 0; i < c->round.open.n_shareholders; i++) {
-        uint32_t j = c->round.open.shareholders[i].index;
-        size_t count;
-        if (j <= c->fed->committee.t) continue; /* its root is of the seed */
-        const vs_fe *row = vs_encoder_share(c->encoder, j, &count);
-        vs_fe_encode_many(scratch, row, count);
-        vs_share_root_update(&c->roots[i], scratch, count * VS_FE_BYTES);
-    }
+    const hash_work *w = ctx;
+    uint32_t j = w->c->round.open.shareholders[item].index;
+    size_t count;
+    if (j <= w->c->fed->committee.t) return; /* its root is of the seed */
+    const vs_fe *row = vs_encoder_share(w->c->encoder, j, &count);
+    vs_share_root_update(&w->c->roots[item],
+                         vs_fe_bytes(row, count, w->scratch + (size_t)thread * VS_CHUNK_BYTES),
+                         count * VS_FE_BYTES);
 }
 
 /* c_j of the share at position i. */
@@ -89,16 +95,17 @@ static vs_err make_header(vs_client *c)
 vs_err vs_client_hash_slice(vs_client *c, bool *done)
 {
     uint32_t total = vs_encoder_blocks(c->encoder), slice = slice_blocks(c);
-    uint8_t *scratch = malloc(VS_CHUNK_BYTES);
-    vs_err err = scratch == NULL ? VS_ERR_NOMEM : VS_OK;
+    size_t scratch_bytes = (size_t)vs_pool_threads(c->pool) * VS_CHUNK_BYTES;
+    hash_work work = {.c = c, .scratch = malloc(scratch_bytes)};
+    vs_err err = work.scratch == NULL ? VS_ERR_NOMEM : VS_OK;
     for (uint32_t i = 0; err == VS_OK && i < slice && c->hashed < total; i++) {
         err = vs_encoder_block(c->encoder, c->hashed);
         if (err != VS_OK) break;
-        hash_block(c, scratch);
+        vs_pool_run(c->pool, c->round.open.n_shareholders, hash_share, &work);
         c->hashed++;
     }
-    if (scratch != NULL) sodium_memzero(scratch, VS_CHUNK_BYTES);
-    free(scratch);
+    if (work.scratch != NULL) sodium_memzero(work.scratch, scratch_bytes);
+    free(work.scratch);
     *done = err == VS_OK && c->hashed == total;
     if (*done) err = make_header(c);
     return err;
@@ -120,14 +127,20 @@ static vs_err make_trailer(vs_client *c)
     return VS_OK;
 }
 
+/* W(item + 1). */
+static void prove_share(void *ctx, size_t item, uint32_t thread)
+{
+    vs_client *c = ctx;
+    size_t count;
+    const vs_fe *row = vs_encoder_share(c->encoder, (uint32_t)item + 1, &count);
+    (void)thread;
+    vs_proof_update(&c->proofs[item], row, count);
+}
+
 vs_err vs_client_prove_block(vs_client *c, uint32_t b)
 {
     if (c->w_ready || b != c->proven) return VS_OK;
-    for (uint32_t i = 0; i < vs_committee_r(&c->fed->committee); i++) {
-        size_t count;
-        const vs_fe *row = vs_encoder_share(c->encoder, i + 1, &count);
-        vs_proof_update(&c->proofs[i], row, count);
-    }
+    vs_pool_run(c->pool, vs_committee_r(&c->fed->committee), prove_share, c);
     c->proven++;
     return c->proven == vs_encoder_blocks(c->encoder) ? make_trailer(c) : VS_OK;
 }

@@ -158,7 +158,10 @@ static vs_err make_encoder(vs_client *c, const uint8_t seed[32], vs_diag *diag)
     if (err == VS_OK && c->round.open.metrics > 0) {
         err = vs_encoder_set_metrics(c->encoder, c->input.loss, c->input.accuracy);
     }
-    if (err == VS_OK) return VS_OK;
+    if (err == VS_OK) {
+        vs_encoder_use_pool(c->encoder, c->pool);
+        return VS_OK;
+    }
     if (err == VS_ERR_NOMEM) return vs_fail(diag, err, "%s", why.text);
     vs_client_fail(c, "%s", why.text);
     return VS_OK;

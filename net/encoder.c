@@ -12,6 +12,8 @@
 #include "net/encoder_stage.h"
 
 #define BLOCK_COLUMNS VS_CHUNK_ELEMENTS /* 8192: one chunk of a share vector */
+/* Elements from row to row: not a power of two, so that rows spread over the sets of the caches. */
+#define ROW_STRIDE (BLOCK_COLUMNS + 72)
 #define STAGE_COORDS 1024u              /* coordinates quantised and packed at a time, in L1 */
 #define DIGITS_MAX 64u                  /* weight digits: at most 49, one bit each */
 
@@ -33,6 +35,7 @@ struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     vs_prg *mask;
     vs_prg *share_prg[VS_SHAREHOLDERS_MAX]; /* t of them */
     vs_fe *rows;                            /* n share rows, then k secret rows */
+    vs_pool *pool;                          /* borrowed */
     uint32_t *coords;                       /* stage_cap */
     uint64_t *words;                        /* stage_cap */
     uint32_t stage_columns;                 /* columns whose coordinates fit coords */
@@ -81,21 +84,26 @@ static vs_err open_streams(vs_encoder *enc)
     return err;
 }
 
+static size_t rows_bytes(const vs_encoder *enc)
+{
+    return ((size_t)enc->committee.n + enc->committee.k) * ROW_STRIDE * sizeof *enc->rows;
+}
+
 static vs_err allocate(vs_encoder *enc)
 {
     uint32_t per_column = enc->layout.packing * enc->layout.slots;
     uint32_t stage = STAGE_COORDS / per_column;
     enc->stage_columns = stage == 0 ? 1 : stage;
     enc->stage_cap = enc->stage_columns * per_column;
-    size_t n_rows = (size_t)enc->committee.n + enc->committee.k;
     uint32_t columns = enc->layout.columns + VS_MASK_COLUMNS;
-    enc->rows = calloc(n_rows * BLOCK_COLUMNS, sizeof *enc->rows);
+    enc->rows = aligned_alloc(64, rows_bytes(enc)); /* a row is a multiple of 64 bytes */
     enc->coords = calloc(enc->stage_cap, sizeof *enc->coords);
     enc->words = calloc(enc->stage_cap, sizeof *enc->words);
     enc->round = malloc(sizeof *enc->round);
     if (enc->rows == NULL || enc->coords == NULL || enc->words == NULL || enc->round == NULL) {
         return VS_ERR_NOMEM;
     }
+    memset(enc->rows, 0, rows_bytes(enc));
     VS_ASSERT(columns <= VS_COLUMNS_MAX);
     return VS_OK;
 }
@@ -162,12 +170,11 @@ static void free_secret(void *p, size_t len)
 void vs_encoder_free(vs_encoder *enc)
 {
     if (enc == NULL) return;
-    size_t n_rows = (size_t)enc->committee.n + enc->committee.k;
     vs_sharing_free(enc->sharing);
     vs_stage_free(enc->stage);
     vs_prg_free(enc->mask);
     for (uint32_t j = 0; j < enc->committee.t; j++) vs_prg_free(enc->share_prg[j]);
-    free_secret(enc->rows, n_rows * BLOCK_COLUMNS * sizeof *enc->rows);
+    free_secret(enc->rows, rows_bytes(enc));
     free_secret(enc->coords, enc->stage_cap * sizeof *enc->coords);
     free_secret(enc->words, enc->stage_cap * sizeof *enc->words);
     free(enc->round);
@@ -180,6 +187,12 @@ vs_err vs_encoder_set_metrics(vs_encoder *enc, double loss, double accuracy)
     const vs_metrics m = {
         .loss = loss, .accuracy = accuracy, .unclipped = enc->scale.norm_clipped ? 0.0 : 1.0};
     return vs_stage_metrics(enc->stage, enc->tail, &m, enc->weight);
+}
+
+void vs_encoder_use_pool(vs_encoder *enc, vs_pool *pool)
+{
+    VS_ASSERT(enc != NULL);
+    enc->pool = pool;
 }
 
 /* --- blocks ----------------------------------------------------------------------------------- */
@@ -216,7 +229,7 @@ static vs_err quantise(vs_encoder *enc, uint32_t *out, uint64_t first, size_t co
 
 static vs_fe *row(const vs_encoder *enc, uint32_t i)
 {
-    return enc->rows + (size_t)i * BLOCK_COLUMNS;
+    return enc->rows + (size_t)i * ROW_STRIDE;
 }
 
 /* Secrets of data columns first .. first+count-1 to position `at` of the secret rows. */
@@ -271,7 +284,8 @@ static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count)
                               .streams = enc->share_prg,
                               .seed_out = seeds,
                               .first = first,
-                              .cols = count};
+                              .cols = count,
+                              .pool = enc->pool};
     return vs_share_stream(enc->sharing, &job);
 }
 

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "mpc/commit.h"
+#include "mpc/parallel.h"
 #include "net/federation.h"
 #include "net/round.h"
 
@@ -27,6 +28,9 @@ VS_MUST_CHECK vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed,
 void vs_encoder_free(vs_encoder *enc);
 /* In a round with metrics, before the first block (checked values: vs_metrics_check). */
 VS_MUST_CHECK vs_err vs_encoder_set_metrics(vs_encoder *enc, double loss, double accuracy);
+
+/* Let the pool's threads share (borrowed; NULL: this thread only). Same bytes. */
+void vs_encoder_use_pool(vs_encoder *enc, vs_pool *pool);
 
 uint32_t vs_encoder_blocks(const vs_encoder *enc); /* ceil((M + 2) / 8192): one 64 KiB chunk each */
 /* Make block b (8192 columns, fewer at the end; mask columns at the very end). Afterwards

@@ -238,6 +238,40 @@ Test(npy, writes_what_it_reads_and_in_numpys_layout)
     vs_test_folder_remove(folder);
 }
 
+Test(npy, maps_float64_files_and_reads_the_others)
+{
+    char *folder = vs_test_folder_new();
+    char path[256];
+    const size_t n[] = {6};
+    vs_npy npy;
+    vs_diag diag;
+    (void)snprintf(path, sizeof path, "%s/out.npy", folder);
+    cr_assert_eq(vs_npy_write(path, F8_VALUES, n, 1, &diag), VS_OK);
+    cr_assert_eq(vs_npy_map(&npy, path, 6, &diag), VS_OK, "%s", diag.text);
+    cr_expect_not_null(npy.map.p, "no copy");
+    cr_expect_eq(npy.n, 6);
+    cr_expect_eq(memcmp(npy.data, F8_VALUES, sizeof F8_VALUES), 0);
+    vs_npy_free(&npy);
+    cr_expect_eq(vs_npy_map(&npy, path, 5, &diag), VS_ERR_LIMIT);
+    cr_expect_null(npy.data);
+
+    cr_assert_eq(vs_file_write_durable(path, F4_2D, sizeof F4_2D, 0600, &diag), VS_OK);
+    vs_npy want;
+    cr_assert_eq(vs_npy_parse(&want, F4_2D, sizeof F4_2D, "f", MANY, &diag), VS_OK);
+    cr_assert_eq(vs_npy_map(&npy, path, MANY, &diag), VS_OK, "%s", diag.text);
+    cr_expect_null(npy.map.p, "converted");
+    cr_assert_eq(npy.n, want.n);
+    cr_expect_eq(memcmp(npy.data, want.data, want.n * sizeof *want.data), 0);
+    vs_npy_free(&npy);
+    vs_npy_free(&want);
+
+    cr_assert_eq(vs_file_write_durable(path, F8_1D, sizeof F8_1D - 1, 0600, &diag), VS_OK);
+    cr_expect_eq(vs_npy_map(&npy, path, MANY, &diag), VS_ERR_MALFORMED);
+    cr_expect_null(npy.data);
+    cr_expect_eq(vs_npy_map(&npy, folder, MANY, &diag), VS_ERR_IO);
+    vs_test_folder_remove(folder);
+}
+
 Test(npy, names_a_missing_file)
 {
     vs_npy npy;

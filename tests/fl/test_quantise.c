@@ -363,6 +363,9 @@ Test(quantise, every_instruction_set_gives_the_same_bits)
             cr_assert_arr_eq(want, got, sizeof want);
             cr_assert_eq(portable->squares(x + at, len, 0.25), loops->squares(x + at, len, 0.25));
             cr_assert_eq(portable->largest(&bad, x + at, len), loops->largest(&bad, x + at, len));
+            double sum;
+            cr_assert_eq(loops->scan(&bad, &sum, x + at, len), loops->largest(&bad, x + at, len));
+            cr_assert_eq(sum, loops->squares(x + at, len, 1));
             cr_assert_eq(bad, 0);
             if (len == 0) continue;
             double saved = x[at + len / 2];

@@ -1,8 +1,10 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <criterion/criterion.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/net/client_expect.h"
 
@@ -121,6 +123,44 @@ Test(client, reveals_once_and_in_demo_federations_only)
     cr_expect_eq(vs_client_new(&client, w->tf->fed, w->tf->client[0], w->store,
                                vs_test_rng_of(&w->rng), &w->input, &diag),
                  VS_ERR_STATE);
+    vs_fakes_free(w);
+}
+
+/* The bound is on columns, not on coordinates: three of them fit an element here. */
+Test(client, takes_more_coordinates_than_a_vector_has_columns)
+{
+    const size_t dim = (size_t)VS_COLUMNS_MAX + 1000;
+    vs_fakes *w = vs_fakes_new(50, 1);
+    vs_client *client = NULL;
+    vs_diag diag;
+    void *zeros = mmap(NULL, dim * sizeof(double), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(zeros, MAP_FAILED);
+    w->input.update = zeros;
+    w->input.dim = dim;
+    cr_expect_eq(vs_client_new(&client, w->tf->fed, w->tf->client[0], w->store,
+                               vs_test_rng_of(&w->rng), &w->input, &diag),
+                 VS_OK, "%s", diag.text);
+    vs_client_free(client);
+    w->input.dim = (uint64_t)VS_DIM_MAX + 1;
+    cr_expect_eq(vs_client_new(&client, w->tf->fed, w->tf->client[0], w->store,
+                               vs_test_rng_of(&w->rng), &w->input, &diag),
+                 VS_ERR_LIMIT);
+    (void)munmap(zeros, dim * sizeof(double));
+    vs_fakes_free(w);
+}
+
+Test(client, submits_with_several_threads)
+{
+    vs_fakes *w = vs_fakes_new(30000, 1);
+    w->input.threads = 3;
+    expect_done(w);
+    vs_client *client = NULL;
+    vs_diag diag;
+    w->input.threads = VS_THREADS_MAX + 1;
+    cr_expect_eq(vs_client_new(&client, w->tf->fed, w->tf->client[0], w->store,
+                               vs_test_rng_of(&w->rng), &w->input, &diag),
+                 VS_ERR_LIMIT);
+    cr_expect_null(client);
     vs_fakes_free(w);
 }
 

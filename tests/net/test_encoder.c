@@ -493,5 +493,32 @@ Test(encoder, noise_is_of_its_coordinate_however_it_is_asked_for)
     }
     vs_stage_free(stage);
     free(whole), free(parts);
+/* Three blocks, the last with padding and mask columns. */
+Test(encoder, the_number_of_threads_changes_nothing)
+{
+    static const uint32_t threads[] = {1, 2, 3, 8};
+    setup s = setup_of(7, 2, 3, 130000, true);
+    vs_encoder *enc = encoder_of(&s, 77);
+    vs_fe *want = all_rows(enc, &s);
+    size_t bytes = (size_t)7 * (s.round.layout.columns + VS_MASK_COLUMNS) * sizeof *want;
+    uint64_t clipped = vs_encoder_clipped(enc);
+    vs_encoder_free(enc);
+    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+        vs_pool *pool = NULL;
+        cr_assert_eq(vs_pool_new(&pool, threads[i]), VS_OK);
+        enc = encoder_of(&s, 77);
+        vs_encoder_use_pool(enc, pool);
+        vs_fe *got = all_rows(enc, &s);
+        cr_expect_eq(memcmp(got, want, bytes), 0, "%u threads", threads[i]);
+        cr_expect_eq(vs_encoder_clipped(enc), clipped);
+        free(got);
+        got = all_rows(enc, &s); /* the second pass */
+        cr_expect_eq(memcmp(got, want, bytes), 0, "%u threads, again", threads[i]);
+        cr_expect_eq(vs_encoder_clipped(enc), clipped, "counted once");
+        free(got);
+        vs_encoder_free(enc);
+        vs_pool_free(pool);
+    }
+    free(want);
     setup_free(&s);
 }
