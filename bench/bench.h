@@ -18,7 +18,7 @@ typedef struct vs_bench_spec {
     const char *name;     /* one of vs_bench_name */
     uint32_t n, t, k;     /* committee */
     uint64_t len;         /* packed elements, k * columns (client: coordinates) */
-    uint32_t threads;     /* share only; 1 elsewhere */
+    uint32_t threads;     /* more than 1: share, reconstruct, accumulate, expand, client */
     uint32_t reps;        /* samples of each part; 0: what takes a few seconds */
     uint32_t bits;        /* pack, client: quantised bits */
     uint32_t max_clients; /* pack, client: N */

@@ -1,4 +1,4 @@
-/* bench/memory.h - buffers of rows, and how fast memory alone could be read and written. */
+/* bench/memory.h - buffers of rows. */
 #ifndef VS_BENCH_MEMORY_H
 #define VS_BENCH_MEMORY_H
 
@@ -26,13 +26,5 @@ void *vs_bench_buffer(size_t bytes);
 VS_MUST_CHECK vs_err vs_bench_rows_random(vs_bench_rows *rows, uint8_t salt);
 /* The seed of every bench: the same byte 32 times. */
 void vs_bench_seed(uint8_t seed[VS_SEED_BYTES], uint8_t salt);
-
-/* Streaming over a row: all bytes read; all bytes written by ordinary and by non-temporal stores;
- * read, changed and written in place with a second row read beside it. */
-uint64_t vs_bench_read(const vs_fe *row, size_t cols);
-void vs_bench_write(vs_fe *row, size_t cols);
-void vs_bench_write_past(vs_fe *row, size_t cols); /* vs_bench_fence after the last one */
-void vs_bench_fence(void);
-void vs_bench_change(vs_fe *row, const vs_fe *other, size_t cols);
 
 #endif /* VS_BENCH_MEMORY_H */

@@ -13,7 +13,8 @@
 #include "mpc/sharing.h"
 #include "net/encoder.h"
 
-#define RANGE 1.0 /* coordinates are clipped to -1..1 */
+#define SEALED_BYTES (VS_CHUNK_BYTES + 64u) /* with the tag, whole lines */
+#define RANGE 1.0                           /* coordinates are clipped to -1..1 */
 
 typedef struct client_bench {
     const vs_bench_spec *spec;
@@ -24,7 +25,10 @@ typedef struct client_bench {
     vs_share_root root[VS_SHAREHOLDERS_MAX];
     vs_proof_acc *proof; /* r of them */
     vs_fe2 w[VS_SHAREHOLDERS_MAX];
-    uint8_t *plain, *sealed; /* one chunk */
+    vs_seal *seal[VS_SHAREHOLDERS_MAX]; /* of pass 2 */
+    uint32_t block;                     /* that is hashed or sealed */
+    vs_pool *pool;                      /* NULL: one thread */
+    uint8_t *plain, *sealed;            /* one chunk for each shareholder */
     vs_bench_prg share_prg, rounding_prg;
     uint64_t *words;
     vs_bench_crypto crypto;
@@ -69,15 +73,16 @@ static vs_err client_open(client_bench *b, vs_diag *diag)
     uint32_t columns = b->round->layout.columns;
     b->update = vs_bench_buffer((size_t)s->len * sizeof *b->update);
     b->proof = calloc(s->t + s->k, sizeof *b->proof);
-    b->plain = vs_bench_buffer(VS_CHUNK_BYTES);
-    b->sealed = vs_bench_buffer(VS_CHUNK_BYTES + VS_SEAL_TAG_BYTES);
+    b->plain = vs_bench_buffer((size_t)s->n * VS_CHUNK_BYTES);
+    b->sealed = vs_bench_buffer((size_t)s->n * SEALED_BYTES);
     b->words = calloc(VS_PRG_TILE, sizeof *b->words);
     if (b->update == NULL || b->proof == NULL || b->plain == NULL || b->sealed == NULL ||
         b->words == NULL) {
         return VS_ERR_NOMEM;
     }
     make_update(b->update, s->len);
-    err = vs_bench_prg_new(&b->share_prg, s->t, 1, columns, NULL);
+    if (s->threads > 1) err = vs_pool_new(&b->pool, s->threads);
+    if (err == VS_OK) err = vs_bench_prg_new(&b->share_prg, s->t, 1, columns, NULL);
     if (err == VS_OK) err = vs_bench_prg_new(&b->rounding_prg, 1, 0x40, (size_t)s->len, NULL);
     if (err == VS_OK) err = vs_bench_crypto_new(&b->crypto, s->n - s->t, columns);
     return err;
@@ -88,6 +93,7 @@ static void client_close(client_bench *b)
     vs_bench_crypto_free(&b->crypto);
     vs_bench_prg_free(&b->share_prg);
     vs_bench_prg_free(&b->rounding_prg);
+    vs_pool_free(b->pool);
     free(b->words);
     free(b->proof);
     free(b->plain);
@@ -99,6 +105,19 @@ static void client_close(client_bench *b)
 
 /* --- the client's work ------------------------------------------------------------------------ */
 
+/* Shareholder t + 1 + item. */
+static void hash_row(void *ctx, size_t item, uint32_t thread)
+{
+    client_bench *b = ctx;
+    uint32_t j = b->spec->t + 1 + (uint32_t)item;
+    size_t count;
+    const vs_fe *row = vs_encoder_share(b->enc, j, &count);
+    (void)thread;
+    vs_share_root_update(&b->root[j - 1],
+                         vs_fe_bytes(row, count, b->plain + (j - 1) * (size_t)VS_CHUNK_BYTES),
+                         count * VS_FE_BYTES);
+}
+
 static vs_err pass_hash(client_bench *b)
 {
     const vs_bench_spec *s = b->spec;
@@ -106,12 +125,7 @@ static vs_err pass_hash(client_bench *b)
     for (uint32_t j = s->t + 1; j <= s->n; j++) vs_share_root_init(&b->root[j - 1]);
     for (uint32_t i = 0; err == VS_OK && i < vs_encoder_blocks(b->enc); i++) {
         err = vs_encoder_block(b->enc, i);
-        for (uint32_t j = s->t + 1; err == VS_OK && j <= s->n; j++) {
-            size_t count;
-            const vs_fe *row = vs_encoder_share(b->enc, j, &count);
-            vs_fe_encode_many(b->plain, row, count);
-            vs_share_root_update(&b->root[j - 1], b->plain, count * VS_FE_BYTES);
-        }
+        if (err == VS_OK) vs_pool_run(b->pool, s->n - s->t, hash_row, b);
     }
     return err;
 }
@@ -134,40 +148,43 @@ static vs_err commit(client_bench *b, vs_fe2 *rho, const vs_h32 *ctx)
     return vs_challenge(rho, ctx, &root);
 }
 
-static vs_err seal_block(client_bench *b, vs_seal *const *seal, uint32_t block)
+/* Shareholder item + 1. */
+static void seal_row(void *ctx, size_t item, uint32_t thread)
 {
-    vs_err err = VS_OK;
-    bool last = block + 1 == vs_encoder_blocks(b->enc);
-    for (uint32_t j = 1; err == VS_OK && j <= b->spec->n; j++) {
-        size_t count;
-        const vs_fe *row = vs_encoder_share(b->enc, j, &count);
-        if (j <= b->spec->t + b->spec->k) vs_proof_update(&b->proof[j - 1], row, count);
-        if (j <= b->spec->t) continue;
-        vs_fe_encode_many(b->plain, row, count);
-        err = vs_seal_chunk(seal[j - 1], b->sealed, b->plain, count * VS_FE_BYTES, block + 1, last);
-    }
-    return err;
+    client_bench *b = ctx;
+    size_t count;
+    const vs_fe *row = vs_encoder_share(b->enc, (uint32_t)item + 1, &count);
+    (void)thread;
+    if (item < b->spec->t + b->spec->k) vs_proof_update(&b->proof[item], row, count);
+    if (item < b->spec->t) return;
+    VS_ASSERT(vs_seal_chunk(b->seal[item], b->sealed + item * SEALED_BYTES,
+                            vs_fe_bytes(row, count, b->plain + item * VS_CHUNK_BYTES),
+                            count * VS_FE_BYTES, b->block + 1,
+                            b->block + 1 == vs_encoder_blocks(b->enc)) == VS_OK);
 }
 
 static vs_err pass_seal(client_bench *b, vs_fe2 rho, const vs_h32 *ctx)
 {
     const vs_bench_spec *s = b->spec;
-    vs_seal *seal[VS_SHAREHOLDERS_MAX] = {NULL};
     vs_err err = VS_OK;
     for (uint32_t j = s->t + 1; err == VS_OK && j <= s->n; j++) {
-        err = vs_bench_seal_pair(&seal[j - 1], NULL, ctx, j);
+        err = vs_bench_seal_pair(&b->seal[j - 1], NULL, ctx, j);
     }
     for (uint32_t i = 0; i < s->t + s->k; i++) {
         vs_proof_start(&b->proof[i], rho, b->round->layout.columns);
     }
     for (uint32_t i = 0; err == VS_OK && i < vs_encoder_blocks(b->enc); i++) {
         err = vs_encoder_block(b->enc, i);
-        if (err == VS_OK) err = seal_block(b, seal, i);
+        b->block = i;
+        if (err == VS_OK) vs_pool_run(b->pool, s->n, seal_row, b);
     }
     for (uint32_t i = 0; err == VS_OK && i < s->t + s->k; i++) {
         b->w[i] = vs_proof_final(&b->proof[i]);
     }
-    for (uint32_t j = 0; j < s->n; j++) vs_seal_free(seal[j]);
+    for (uint32_t j = 0; j < s->n; j++) {
+        vs_seal_free(b->seal[j]);
+        b->seal[j] = NULL;
+    }
     return err;
 }
 
@@ -182,22 +199,29 @@ static void client_run(void *ctx)
     vs_encoder_free(b->enc);
     b->enc = NULL;
     vs_err err = vs_encoder_new(&b->enc, b->fed, b->round, seed, b->update, b->spec->len, 1, &diag);
+    if (err == VS_OK) err = vs_encoder_use_pool(b->enc, b->pool);
     if (err == VS_OK) err = pass_hash(b);
     if (err == VS_OK) err = commit(b, &rho, &context);
     if (err == VS_OK) err = pass_seal(b, rho, &context);
     if (err != VS_OK) b->err = err;
 }
 
-/* The streams of one pass: the share seeds' and the rounding's. */
-static void prg_part(void *ctx)
+/* The share seeds' streams and the rounding's, twice: the challenge of the consistency proof
+ * depends on the hash of all shares, so they are made twice unless all of them are stored. */
+static void prg_pass(client_bench *b)
 {
-    client_bench *b = ctx;
     vs_bench_prg_run(&b->share_prg);
     for (uint64_t at = 0; at < b->spec->len; at += VS_PRG_TILE) {
         uint64_t left = b->spec->len - at;
         vs_prg_words(b->rounding_prg.stream[0], b->words, at,
                      left < VS_PRG_TILE ? (size_t)left : VS_PRG_TILE);
     }
+}
+
+static void prg_part(void *ctx)
+{
+    prg_pass(ctx);
+    prg_pass(ctx);
 }
 
 /* --- check ------------------------------------------------------------------------------------ */
@@ -213,7 +237,7 @@ static vs_err check_sealed(client_bench *b, vs_diag *diag)
     vs_err err = vs_bench_seal_pair(NULL, &receiver, &context, n);
     if (err == VS_OK) {
         memset(b->plain, 0, VS_CHUNK_BYTES);
-        err = vs_unseal_chunk(receiver, b->plain, b->sealed,
+        err = vs_unseal_chunk(receiver, b->plain, b->sealed + (n - 1) * (size_t)SEALED_BYTES,
                               count * VS_FE_BYTES + VS_SEAL_TAG_BYTES, last, true);
     }
     for (size_t c = 0; err == VS_OK && c < count; c++) {

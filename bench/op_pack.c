@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bench/plan.h"
+#include "bench/traffic.h"
 #include "mpc/kernels.h"
 #include "mpc/pack.h"
 
@@ -24,7 +25,8 @@ static void pack_run(void *ctx)
 static void read_coords(void *ctx)
 {
     const pack_bench *b = ctx;
-    volatile uint64_t sink = vs_bench_read((const vs_fe *)(const void *)b->coords, b->n_coords / 2);
+    volatile uint64_t sink =
+        vs_bench_traffic_get(0)->read((const vs_fe *)(const void *)b->coords, b->n_coords / 2);
     (void)sink;
 }
 
@@ -78,9 +80,9 @@ vs_err vs_bench_pack(vs_bench_result *out, const vs_bench_spec *spec, vs_diag *d
     vs_err err = pack_open(&b, diag);
     if (err == VS_OK) err = pack_check(&b, diag);
     plan.bytes = (double)b.n_coords * 4 + elements * 8;
-    vs_bench_floor to = {.rows = &b.out};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){pack_run, &b, elements};
-    vs_bench_floor_plan(&plan, NULL, &to, elements);
+    vs_bench_floor_plan(&plan, &floors, NULL, &b.out, NULL, elements);
     plan.work[VS_BENCH_READ] = (vs_bench_work){read_coords, &b, elements};
     if (err == VS_OK) err = vs_bench_plan_run(out, &plan, spec);
     vs_bench_rows_free(&b.out);

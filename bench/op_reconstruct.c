@@ -9,16 +9,29 @@ typedef struct recon_bench {
     const vs_bench_spec *spec;
     size_t cols;
     vs_recon *recon;
+    vs_pool *pool;        /* NULL: one thread */
     vs_bench_rows shares; /* r rows */
     const vs_fe *in[VS_SHAREHOLDERS_MAX];
     vs_bench_rows out;
     vs_bench_peers peers;
 } recon_bench;
 
+static void recon_slice(void *ctx, size_t item, uint32_t thread)
+{
+    const recon_bench *b = ctx;
+    const vs_fe *in[VS_SHAREHOLDERS_MAX];
+    vs_fe *out[VS_SHAREHOLDERS_MAX];
+    size_t at = item * VS_BENCH_SLICE, left = b->cols - at;
+    (void)thread;
+    for (uint32_t a = 0; a < b->shares.n_rows; a++) in[a] = b->in[a] + at;
+    for (uint32_t i = 0; i < b->out.n_rows; i++) out[i] = b->out.row[i] + at;
+    vs_recon_columns(b->recon, out, in, left < VS_BENCH_SLICE ? left : VS_BENCH_SLICE);
+}
+
 static void recon_run(void *ctx)
 {
     recon_bench *b = ctx;
-    vs_recon_columns(b->recon, b->out.row, b->in, b->cols);
+    vs_pool_run(b->pool, vs_bench_slices(b->cols), recon_slice, b);
 }
 
 /* Shares of random secrets into b->shares; secrets are what must come back. */
@@ -77,6 +90,7 @@ static vs_err recon_open(recon_bench *b, vs_diag *diag)
     uint32_t idx[VS_SHAREHOLDERS_MAX], r = s->t + s->k;
     for (uint32_t a = 0; a < r; a++) idx[a] = s->n - r + a + 1;
     vs_err err = vs_recon_new(&b->recon, s->n, s->t, s->k, idx);
+    if (err == VS_OK && s->threads > 1) err = vs_pool_new(&b->pool, s->threads);
     if (err == VS_OK) err = vs_bench_rows_new(&b->shares, r, b->cols);
     if (err == VS_OK) err = vs_bench_rows_new(&b->out, s->k, b->cols);
     for (uint32_t a = 0; err == VS_OK && a < r; a++) b->in[a] = b->shares.row[a];
@@ -99,9 +113,9 @@ vs_err vs_bench_reconstruct(vs_bench_result *out, const vs_bench_spec *spec, vs_
     double elements = (double)b.cols * spec->k;
     vs_bench_plan plan = {.bytes = (double)b.cols * 8 * (spec->t + 2 * spec->k)};
     vs_err err = recon_open(&b, diag);
-    vs_bench_floor in = {.rows = &b.shares}, to = {.rows = &b.out};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){recon_run, &b, elements};
-    vs_bench_floor_plan(&plan, &in, &to, elements);
+    vs_bench_floor_plan(&plan, &floors, &b.shares, &b.out, b.pool, elements);
     peer_work(&plan, VS_BENCH_GMP, b.peers.gmp);
     peer_work(&plan, VS_BENCH_FLINT, b.peers.flint);
     peer_work(&plan, VS_BENCH_ISAL, b.peers.isal);
@@ -110,5 +124,6 @@ vs_err vs_bench_reconstruct(vs_bench_result *out, const vs_bench_spec *spec, vs_
     vs_bench_rows_free(&b.shares);
     vs_bench_rows_free(&b.out);
     vs_recon_free(b.recon);
+    vs_pool_free(b.pool);
     return err;
 }

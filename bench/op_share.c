@@ -113,11 +113,10 @@ vs_err vs_bench_share(vs_bench_result *out, const vs_bench_spec *spec, vs_diag *
     double elements = (double)b.cols * spec->k;
     vs_bench_plan plan = {.bytes = (double)b.cols * 8 * (spec->n - spec->t + spec->k)};
     vs_err err = share_open(&b, diag);
-    vs_bench_floor in = {.rows = &b.secrets, .pool = b.pool};
-    vs_bench_floor to = {.rows = &b.out, .pool = b.pool};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){share_run, &b, elements};
     plan.work[VS_BENCH_PRG] = (vs_bench_work){vs_bench_prg_run, &b.prg, elements};
-    vs_bench_floor_plan(&plan, &in, &to, elements);
+    vs_bench_floor_plan(&plan, &floors, &b.secrets, &b.out, b.pool, elements);
     peer_work(&plan, VS_BENCH_GMP, b.peers.gmp);
     peer_work(&plan, VS_BENCH_FLINT, b.peers.flint);
     peer_work(&plan, VS_BENCH_ISAL, b.peers.isal);

@@ -15,6 +15,7 @@ typedef struct vector_bench {
     vs_bench_rows x;   /* share vectors */
     vs_bench_rows sum; /* one row */
     vs_bench_prg prg;
+    vs_pool *pool;     /* NULL: one thread */
     vs_proof_acc *acc; /* one for each row of x */
     vs_fe2 w;          /* of the last row, last run */
 } vector_bench;
@@ -24,6 +25,7 @@ static vs_err vector_new(vector_bench *b, uint32_t n_rows)
     vs_err err = vs_bench_rows_new(&b->x, n_rows, b->cols);
     if (err == VS_OK) err = vs_bench_rows_new(&b->sum, 1, b->cols);
     if (err == VS_OK) err = vs_bench_rows_random(&b->x, 0x80);
+    if (err == VS_OK && b->spec->threads > 1) err = vs_pool_new(&b->pool, b->spec->threads);
     b->acc = calloc(n_rows, sizeof *b->acc);
     return err == VS_OK && b->acc == NULL ? VS_ERR_NOMEM : err;
 }
@@ -33,6 +35,7 @@ static void vector_free(vector_bench *b)
     vs_bench_rows_free(&b->x);
     vs_bench_rows_free(&b->sum);
     vs_bench_prg_free(&b->prg);
+    vs_pool_free(b->pool);
     free(b->acc);
 }
 
@@ -49,15 +52,19 @@ static vs_err check_sum(vector_bench *b, uint64_t runs, vs_diag *diag)
 
 /* --- accumulate ------------------------------------------------------------------------------- */
 
+static void accumulate_slice(void *ctx, size_t item, uint32_t thread)
+{
+    const vector_bench *b = ctx;
+    size_t at = item * VS_BENCH_SLICE, left = b->cols - at;
+    (void)thread;
+    vs_fe_add_many(b->sum.row[0] + at, b->x.row[0] + at,
+                   left < VS_BENCH_SLICE ? left : VS_BENCH_SLICE);
+}
+
 static void accumulate_run(void *ctx)
 {
     vector_bench *b = ctx;
-    vs_fe_add_many(b->sum.row[0], b->x.row[0], b->cols);
-}
-
-static void in_place(vs_bench_plan *plan, vs_bench_floor *change, double elements)
-{
-    plan->work[VS_BENCH_CHANGE] = (vs_bench_work){vs_bench_floor_change, change, elements};
+    vs_pool_run(b->pool, vs_bench_slices(b->cols), accumulate_slice, b);
 }
 
 vs_err vs_bench_accumulate(vs_bench_result *out, const vs_bench_spec *spec, vs_diag *diag)
@@ -68,9 +75,9 @@ vs_err vs_bench_accumulate(vs_bench_result *out, const vs_bench_spec *spec, vs_d
     vs_bench_rows spare = {.n_rows = 0};
     vs_err err = vector_new(&b, 1);
     if (err == VS_OK) err = vs_bench_rows_new(&spare, 1, b.cols);
-    vs_bench_floor change = {.rows = &spare, .other = b.x.row[0]};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){accumulate_run, &b, elements};
-    in_place(&plan, &change, elements);
+    vs_bench_floor_change(&plan, &floors, &spare, b.x.row[0], b.pool, elements);
     if (err == VS_OK) {
         for (int i = 0; i < 3; i++) accumulate_run(&b);
         err = check_sum(&b, 3, diag);
@@ -83,10 +90,22 @@ vs_err vs_bench_accumulate(vs_bench_result *out, const vs_bench_spec *spec, vs_d
 
 /* --- expand ----------------------------------------------------------------------------------- */
 
+/* Only the last slice is not whole tiles, so only one thread uses the stream's cache. */
+static void expand_slice(void *ctx, size_t item, uint32_t thread)
+{
+    const vector_bench *b = ctx;
+    size_t at = item * VS_BENCH_SLICE, left = b->cols - at;
+    (void)thread;
+    vs_prg_fill(b->prg.stream[0], b->sum.row[0] + at, at,
+                left < VS_BENCH_SLICE ? left : VS_BENCH_SLICE);
+}
+
 static void expand_run(void *ctx)
 {
     vector_bench *b = ctx;
-    vs_prg_fill(b->prg.stream[0], b->sum.row[0], 0, b->cols);
+    /* libcrypto's streams are not shared by threads. */
+    bool shared = vs_prg_is_native(b->prg.stream[0]);
+    vs_pool_run(shared ? b->pool : NULL, vs_bench_slices(b->cols), expand_slice, b);
 }
 
 static vs_err expand_check(vector_bench *b, vs_diag *diag)
@@ -113,10 +132,11 @@ vs_err vs_bench_expand(vs_bench_result *out, const vs_bench_spec *spec, vs_diag 
     vs_bench_plan plan = {.bytes = (double)b.cols * 8};
     vs_err err = vector_new(&b, 1);
     if (err == VS_OK) err = vs_bench_prg_new(&b.prg, 1, 1, b.cols, NULL);
-    vs_bench_floor to = {.rows = &b.x};
+    if (err == VS_OK && vs_prg_is_native(b.prg.stream[0])) b.prg.pool = b.pool;
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){expand_run, &b, elements};
     plan.work[VS_BENCH_PRG] = (vs_bench_work){vs_bench_prg_run, &b.prg, elements};
-    vs_bench_floor_plan(&plan, NULL, &to, elements);
+    vs_bench_floor_plan(&plan, &floors, NULL, &b.x, b.pool, elements);
     if (err == VS_OK) err = expand_check(&b, diag);
     if (err == VS_OK) err = vs_bench_plan_run(out, &plan, spec);
     vector_free(&b);
@@ -170,9 +190,9 @@ vs_err vs_bench_prove(vs_bench_result *out, const vs_bench_spec *spec, vs_diag *
     uint32_t r = spec->t + spec->k;
     vs_bench_plan plan = {.bytes = (double)b.cols * 8 * r};
     vs_err err = vector_new(&b, r);
-    vs_bench_floor in = {.rows = &b.x};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){prove_run, &b, elements};
-    vs_bench_floor_plan(&plan, &in, NULL, elements);
+    vs_bench_floor_plan(&plan, &floors, &b.x, NULL, NULL, elements);
     if (err == VS_OK) {
         prove_run(&b);
         err = check_proof(&b, diag);
@@ -190,10 +210,10 @@ vs_err vs_bench_verify(vs_bench_result *out, const vs_bench_spec *spec, vs_diag 
     vs_bench_rows spare = {.n_rows = 0};
     vs_err err = vector_new(&b, 1);
     if (err == VS_OK) err = vs_bench_rows_new(&spare, 1, b.cols);
-    vs_bench_floor change = {.rows = &spare, .other = b.x.row[0]};
+    vs_bench_floors floors;
     plan.work[VS_BENCH_OP] = (vs_bench_work){verify_run, &b, elements};
     plan.work[VS_BENCH_ACCUMULATE] = (vs_bench_work){accumulate_run, &b, elements};
-    in_place(&plan, &change, elements);
+    vs_bench_floor_change(&plan, &floors, &spare, b.x.row[0], NULL, elements);
     if (err == VS_OK) {
         verify_run(&b);
         err = check_proof(&b, diag);

@@ -3,9 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SLICE_COLUMNS 65536u
-#define MOVE_COLUMNS 128u
-
 /* --- results ---------------------------------------------------------------------------------- */
 
 static double smaller(double a, double b) /* NAN: not measured */
@@ -21,7 +18,9 @@ static double memory_floor(const vs_bench_stat *s)
     double write = smaller(s[VS_BENCH_WRITE].median, s[VS_BENCH_WRITE_PAST].median);
     double read = s[VS_BENCH_READ].median;
     double apart = isnan(write) ? read : isnan(read) ? write : read + write;
-    return smaller(smaller(apart, s[VS_BENCH_MOVE].median), s[VS_BENCH_CHANGE].median);
+    double best = smaller(apart, smaller(s[VS_BENCH_CHANGE].median, s[VS_BENCH_CHANGE_2].median));
+    for (uint32_t i = 0; i < VS_BENCH_MOVES; i++) best = smaller(best, s[VS_BENCH_MOVE + i].median);
+    return best;
 }
 
 static void fill_parts(vs_bench_result *out, const vs_bench_plan *plan, const vs_bench_stat *s)
@@ -105,23 +104,18 @@ static void prg_slice(void *ctx, size_t item, uint32_t thread)
 {
     const vs_bench_prg *prg = ctx;
     vs_fe buffer[VS_PRG_TILE];
-    size_t end = (item + 1) * SLICE_COLUMNS < prg->cols ? (item + 1) * SLICE_COLUMNS : prg->cols;
+    size_t end = (item + 1) * VS_BENCH_SLICE < prg->cols ? (item + 1) * VS_BENCH_SLICE : prg->cols;
     (void)thread;
-    for (size_t c = item * SLICE_COLUMNS; c < end; c += VS_PRG_TILE) {
+    for (size_t c = item * VS_BENCH_SLICE; c < end; c += VS_PRG_TILE) {
         size_t count = end - c < VS_PRG_TILE ? end - c : VS_PRG_TILE;
         for (uint32_t i = 0; i < prg->n; i++) vs_prg_fill(prg->stream[i], buffer, c, count);
     }
 }
 
-static size_t slices(size_t cols)
-{
-    return (cols + SLICE_COLUMNS - 1) / SLICE_COLUMNS;
-}
-
 void vs_bench_prg_run(void *ctx)
 {
     vs_bench_prg *prg = ctx;
-    vs_pool_run(prg->pool, slices(prg->cols), prg_slice, prg);
+    vs_pool_run(prg->pool, vs_bench_slices(prg->cols), prg_slice, prg);
 }
 
 /* --- memory alone ----------------------------------------------------------------------------- */
@@ -133,33 +127,34 @@ typedef struct slice {
 
 static slice slice_of(const vs_bench_floor *f, size_t item)
 {
-    size_t per_row = slices(f->rows->cols);
-    size_t at = item % per_row * SLICE_COLUMNS, left = f->rows->cols - at;
+    size_t per_row = vs_bench_slices(f->rows->cols);
+    size_t at = item % per_row * VS_BENCH_SLICE, left = f->rows->cols - at;
     return (slice){f->rows->row[item / per_row] + at, at,
-                   left < SLICE_COLUMNS ? left : SLICE_COLUMNS};
+                   left < VS_BENCH_SLICE ? left : VS_BENCH_SLICE};
 }
 
 static void read_item(void *ctx, size_t item, uint32_t thread)
 {
     vs_bench_floor *f = ctx;
     slice s = slice_of(f, item);
-    uint64_t sum = vs_bench_read(s.p, s.cols);
+    uint64_t sum = f->traffic->read(s.p, s.cols);
     if (thread == 0) f->sink ^= sum;
 }
 
 static void write_item(void *ctx, size_t item, uint32_t thread)
 {
-    slice s = slice_of(ctx, item);
+    const vs_bench_floor *f = ctx;
+    slice s = slice_of(f, item);
     (void)thread;
-    vs_bench_write(s.p, s.cols);
+    f->traffic->write(s.p, s.cols);
 }
 
 static void write_past_item(void *ctx, size_t item, uint32_t thread)
 {
-    slice s = slice_of(ctx, item);
+    const vs_bench_floor *f = ctx;
+    slice s = slice_of(f, item);
     (void)thread;
-    vs_bench_write_past(s.p, s.cols);
-    vs_bench_fence();
+    f->traffic->write_past(s.p, s.cols);
 }
 
 static void change_item(void *ctx, size_t item, uint32_t thread)
@@ -167,66 +162,94 @@ static void change_item(void *ctx, size_t item, uint32_t thread)
     const vs_bench_floor *f = ctx;
     slice s = slice_of(f, item);
     (void)thread;
-    vs_bench_change(s.p, f->other + s.at, s.cols);
+    f->traffic->change(s.p, f->other + s.at, s.cols);
 }
 
-static void over_rows(vs_bench_floor *f, vs_pool_item run)
-{
-    vs_pool_run(f->pool, slices(f->rows->cols) * f->rows->n_rows, run, f);
-}
-
-void vs_bench_floor_read(void *floor)
-{
-    over_rows(floor, read_item);
-}
-
-void vs_bench_floor_write(void *floor)
-{
-    over_rows(floor, write_item);
-}
-
-void vs_bench_floor_write_past(void *floor)
-{
-    over_rows(floor, write_past_item);
-}
+/* Which of them is fastest depends on the number of rows and on the machine. */
+static const struct {
+    uint32_t traffic;
+    size_t tile;
+    bool past;
+} moves[VS_BENCH_MOVES] = {{0, 16, true}, {0, 64, true}, {1, 32, true}, {0, 128, false}};
 
 static void move_item(void *ctx, size_t item, uint32_t thread)
 {
     vs_bench_floor *f = ctx;
-    size_t at = item * SLICE_COLUMNS, cols = f->rows->cols;
-    size_t end = at + SLICE_COLUMNS < cols ? at + SLICE_COLUMNS : cols;
-    uint64_t sum = 0;
-    for (; at < end; at += MOVE_COLUMNS) {
-        size_t count = end - at < MOVE_COLUMNS ? end - at : MOVE_COLUMNS;
-        for (uint32_t i = 0; i < f->in->n_rows; i++)
-            sum ^= vs_bench_read(f->in->row[i] + at, count);
-        for (uint32_t j = 0; j < f->rows->n_rows; j++) {
-            vs_bench_write_past(f->rows->row[j] + at, count);
-        }
-    }
-    vs_bench_fence();
+    size_t at = item * VS_BENCH_SLICE, cols = f->rows->cols;
+    const vs_bench_move_work work = {.out = f->rows->row,
+                                     .in = (const vs_fe *const *)f->in->row,
+                                     .n_out = f->rows->n_rows,
+                                     .n_in = f->in->n_rows,
+                                     .at = at,
+                                     .end = at + VS_BENCH_SLICE < cols ? at + VS_BENCH_SLICE : cols,
+                                     .tile = moves[f->way].tile,
+                                     .past = moves[f->way].past};
+    uint64_t sum = f->traffic->move(&work);
     if (thread == 0) f->sink ^= sum;
 }
 
-void vs_bench_floor_move(void *floor)
+static void over_rows(vs_bench_floor *f, vs_pool_item run)
 {
-    vs_bench_floor *f = floor;
-    vs_pool_run(f->pool, slices(f->rows->cols), move_item, f);
+    vs_pool_run(f->pool, vs_bench_slices(f->rows->cols) * f->rows->n_rows, run, f);
 }
 
-void vs_bench_floor_change(void *floor)
+static void floor_read(void *floor)
+{
+    over_rows(floor, read_item);
+}
+
+static void floor_write(void *floor)
+{
+    over_rows(floor, write_item);
+}
+
+static void floor_write_past(void *floor)
+{
+    over_rows(floor, write_past_item);
+}
+
+static void floor_change(void *floor)
 {
     over_rows(floor, change_item);
 }
 
-void vs_bench_floor_plan(vs_bench_plan *plan, vs_bench_floor *in, vs_bench_floor *out,
-                         double elements)
+static void floor_move(void *floor)
 {
-    if (in != NULL) plan->work[VS_BENCH_READ] = (vs_bench_work){vs_bench_floor_read, in, elements};
+    vs_bench_floor *f = floor;
+    vs_pool_run(f->pool, vs_bench_slices(f->rows->cols), move_item, f);
+}
+
+void vs_bench_floor_plan(vs_bench_plan *plan, vs_bench_floors *floors, vs_bench_rows *in,
+                         vs_bench_rows *out, vs_pool *pool, double elements)
+{
+    const vs_bench_traffic *widest = vs_bench_traffic_get(0);
+    floors->read = (vs_bench_floor){.rows = in, .pool = pool, .traffic = widest};
+    floors->write = (vs_bench_floor){.rows = out, .pool = pool, .traffic = widest};
+    if (in != NULL) {
+        plan->work[VS_BENCH_READ] = (vs_bench_work){floor_read, &floors->read, elements};
+    }
     if (out == NULL) return;
-    plan->work[VS_BENCH_WRITE] = (vs_bench_work){vs_bench_floor_write, out, elements};
-    plan->work[VS_BENCH_WRITE_PAST] = (vs_bench_work){vs_bench_floor_write_past, out, elements};
-    if (in == NULL) return;
-    out->in = in->rows;
-    plan->work[VS_BENCH_MOVE] = (vs_bench_work){vs_bench_floor_move, out, elements};
+    plan->work[VS_BENCH_WRITE] = (vs_bench_work){floor_write, &floors->write, elements};
+    plan->work[VS_BENCH_WRITE_PAST] = (vs_bench_work){floor_write_past, &floors->write, elements};
+    for (uint32_t i = 0; in != NULL && i < VS_BENCH_MOVES; i++) {
+        vs_bench_floor *move = &floors->move[i];
+        *move = floors->write;
+        move->in = in;
+        move->way = i;
+        move->traffic = vs_bench_traffic_get(moves[i].traffic);
+        if (move->traffic == NULL) continue;
+        plan->work[VS_BENCH_MOVE + i] = (vs_bench_work){floor_move, move, elements};
+    }
+}
+
+void vs_bench_floor_change(vs_bench_plan *plan, vs_bench_floors *floors, vs_bench_rows *rows,
+                           const vs_fe *other, vs_pool *pool, double elements)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        vs_bench_floor *change = &floors->change[i];
+        *change = (vs_bench_floor){
+            .rows = rows, .other = other, .pool = pool, .traffic = vs_bench_traffic_get(i)};
+        if (change->traffic == NULL) continue;
+        plan->work[VS_BENCH_CHANGE + i] = (vs_bench_work){floor_change, change, elements};
+    }
 }

@@ -5,8 +5,18 @@
 #include "bench/bench.h"
 #include "bench/memory.h"
 #include "bench/timing.h"
+#include "bench/traffic.h"
 #include "mpc/parallel.h"
 #include "mpc/prg.h"
+
+#define VS_BENCH_MOVES 4u /* ways to read and write at once */
+
+/* Columns that one thread takes at a time. */
+#define VS_BENCH_SLICE ((size_t)65536)
+static inline size_t vs_bench_slices(size_t cols)
+{
+    return (cols + VS_BENCH_SLICE - 1) / VS_BENCH_SLICE;
+}
 
 /* What a plan can measure; a slot without run is not measured. */
 typedef enum vs_bench_slot {
@@ -15,8 +25,9 @@ typedef enum vs_bench_slot {
     VS_BENCH_READ,       /* floor: its input read */
     VS_BENCH_WRITE,      /* floor: its output written, ordinary stores */
     VS_BENCH_WRITE_PAST, /* the same, non-temporal stores */
-    VS_BENCH_MOVE,       /* both at once, a tile of every row at a time */
-    VS_BENCH_CHANGE,     /* floor: read and changed in place */
+    VS_BENCH_MOVE,       /* both at once, a tile of every row at a time: four ways */
+    VS_BENCH_CHANGE = VS_BENCH_MOVE + VS_BENCH_MOVES, /* read and changed in place: two ways */
+    VS_BENCH_CHANGE_2,
     VS_BENCH_GMP,
     VS_BENCH_FLINT,
     VS_BENCH_ISAL,
@@ -55,15 +66,19 @@ typedef struct vs_bench_floor {
     const vs_fe *other; /* change: the second row */
     vs_pool *pool;
     uint64_t sink; /* keeps reads alive */
+    uint32_t way;
+    const vs_bench_traffic *traffic;
 } vs_bench_floor;
-void vs_bench_floor_read(void *floor);
-void vs_bench_floor_write(void *floor);
-void vs_bench_floor_write_past(void *floor);
-void vs_bench_floor_change(void *floor);
-void vs_bench_floor_move(void *floor);
-/* Read in, write out: fills the slots of the plan. */
-void vs_bench_floor_plan(vs_bench_plan *plan, vs_bench_floor *in, vs_bench_floor *out,
-                         double elements);
+/* Floors of one plan: the same rows, several ways. */
+typedef struct vs_bench_floors {
+    vs_bench_floor read, write, move[VS_BENCH_MOVES], change[2];
+} vs_bench_floors;
+/* Read in, write out (either may be NULL): fills the slots of the plan, which borrows floors. */
+void vs_bench_floor_plan(vs_bench_plan *plan, vs_bench_floors *floors, vs_bench_rows *in,
+                         vs_bench_rows *out, vs_pool *pool, double elements);
+/* rows changed in place, other read beside them. */
+void vs_bench_floor_change(vs_bench_plan *plan, vs_bench_floors *floors, vs_bench_rows *rows,
+                           const vs_fe *other, vs_pool *pool, double elements);
 
 /* One line for a wrong result. */
 vs_err vs_bench_wrong(const vs_bench_spec *spec, vs_diag *diag, size_t column);

@@ -4,6 +4,7 @@
 usage: report.py PROGRAM FOLDER COMPILER_AND_FLAGS [BENCH OPTIONS]
 Writes FOLDER/bench.csv, FOLDER/bench.md (the table of docs/BENCHMARKS.md) and FOLDER/share.dat for the plot.
 """
+import datetime
 import json
 import os
 import subprocess
@@ -67,7 +68,7 @@ def main():
                 break
             results.append(b)
     with open(folder + "/bench.csv", "w") as f:
-        f.write("# %s, %s, %s\n" % (commit, results[0]["cpu"], compiler))
+        f.write("# %s, %s, %s, %s\n" % (commit, datetime.date.today(), results[0]["cpu"], compiler))
         f.write("name,param,reps,unit,median,p10,p90,min\n")
         for b in results:
             f.writelines(line + "\n" for line in csv_lines(b))

@@ -7,15 +7,16 @@
 static const struct {
     const char *name;
     vs_bench_op *op;
-} ops[] = {{"share", vs_bench_share},
-           {"reconstruct", vs_bench_reconstruct},
-           {"accumulate", vs_bench_accumulate},
-           {"expand", vs_bench_expand},
-           {"prove", vs_bench_prove},
-           {"verify", vs_bench_verify},
-           {"pack", vs_bench_pack},
-           {"client", vs_bench_client},
-           {"shareholder", vs_bench_shareholder}};
+    bool threads; /* works on several */
+} ops[] = {{"share", vs_bench_share, true},
+           {"reconstruct", vs_bench_reconstruct, true},
+           {"accumulate", vs_bench_accumulate, true},
+           {"expand", vs_bench_expand, true},
+           {"prove", vs_bench_prove, false},
+           {"verify", vs_bench_verify, false},
+           {"pack", vs_bench_pack, false},
+           {"client", vs_bench_client, true},
+           {"shareholder", vs_bench_shareholder, false}};
 enum { N_OPS = sizeof ops / sizeof ops[0] };
 
 const char *vs_bench_name(uint32_t i)
@@ -42,11 +43,17 @@ static vs_err check_spec(const vs_bench_spec *spec, vs_diag *diag)
         return vs_fail(diag, VS_ERR_LIMIT, "bench: len / k is %llu columns, at most %u are allowed",
                        (unsigned long long)(spec->len / c.k), VS_COLUMNS_MAX - VS_MASK_COLUMNS);
     }
-    if (spec->threads < 1 || spec->threads > VS_THREADS_MAX ||
-        (spec->threads > 1 && strcmp(spec->name, "share") != 0)) {
-        return vs_fail(diag, VS_ERR_LIMIT,
-                       "bench: threads %u: only share works on several, at most %u", spec->threads,
+    if (spec->threads < 1 || spec->threads > VS_THREADS_MAX) {
+        return vs_fail(diag, VS_ERR_LIMIT, "bench: threads %u is not 1 to %u", spec->threads,
                        VS_THREADS_MAX);
+    }
+    for (uint32_t i = 0; i < N_OPS; i++) {
+        if (spec->threads > 1 && strcmp(spec->name, ops[i].name) == 0 && !ops[i].threads) {
+            return vs_fail(diag, VS_ERR_LIMIT,
+                           "bench: %s works on one thread: several are for share, reconstruct, "
+                           "accumulate, expand and client",
+                           spec->name);
+        }
     }
     return VS_OK;
 }

@@ -10,7 +10,7 @@
 
 #include "bench/bench.h"
 
-#define VS_BENCH_WORKS_MAX 16u
+#define VS_BENCH_WORKS_MAX 24u
 
 typedef struct vs_bench_work {
     void (*run)(void *ctx);

@@ -105,6 +105,14 @@ Test(bench, a_wrong_result_is_found_before_it_is_timed)
 
 Test(bench, several_threads_share_and_are_checked_too)
 {
+    static const char *const several[] = {"share", "reconstruct", "accumulate", "expand", "client"};
+    for (size_t i = 0; i < sizeof several / sizeof several[0]; i++) {
+        vs_run one =
+            VS_RUN("/", "bench", several[i], "--len", "300000", "--threads", "3", "--reps", "2");
+        cr_expect_eq(one.status, 0, "%s: %s", several[i], one.err);
+        cr_expect(strstr(one.out, "3 threads") != NULL);
+        vs_run_free(&one);
+    }
     vs_run run = VS_RUN("/", "bench", "share", "--len", "200000", "--threads", "2", "--reps", "2");
     cr_expect_eq(run.status, 0, "%s", run.err);
     cr_expect(strstr(run.out, "2 threads") != NULL);
@@ -118,7 +126,8 @@ Test(bench, wrong_parameters_are_named)
                             "n, n at most 128\n",
                             "bench", "share", "--n", "4", "--t", "3", "--k", "2"));
     cr_expect(VS_RUN_EXPECT("/", 1, "",
-                            "veilsum: bench: threads 2: only share works on several, at most 256\n",
+                            "veilsum: bench: pack works on one thread: several are for share, "
+                            "reconstruct, accumulate, expand and client\n",
                             "bench", "pack", "--threads", "2"));
     cr_expect(VS_RUN_EXPECT("/", 1, "", "veilsum: bench: len 1 is not k (2) to 134217728\n",
                             "bench", "share", "--len", "1"));
