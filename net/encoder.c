@@ -14,8 +14,8 @@
 #define BLOCK_COLUMNS VS_CHUNK_ELEMENTS /* 8192: one chunk of a share vector */
 /* Elements from row to row: not a power of two, so that rows spread over the sets of the caches. */
 #define ROW_STRIDE (BLOCK_COLUMNS + 72)
-#define STAGE_COORDS 1024u              /* coordinates quantised and packed at a time, in L1 */
-#define DIGITS_MAX 64u                  /* weight digits: at most 49, one bit each */
+#define STAGE_COORDS 1024u /* coordinates quantised and packed at a time, in L1 */
+#define DIGITS_MAX 64u     /* weight digits: at most 49, one bit each */
 
 struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     uint8_t seed[32];

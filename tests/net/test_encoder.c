@@ -493,6 +493,9 @@ Test(encoder, noise_is_of_its_coordinate_however_it_is_asked_for)
     }
     vs_stage_free(stage);
     free(whole), free(parts);
+    setup_free(&s);
+}
+
 /* Three blocks, the last with padding and mask columns. */
 Test(encoder, the_number_of_threads_changes_nothing)
 {
