@@ -273,7 +273,11 @@ vs_err vs_ag_answer_advance(ag_t *ag, bool *moved)
     }
     uint32_t have = vs_ag_count_done(ag);
     bool over = vs_ag_grace_over(ag, have >= r + c->margin);
-    if (!over && vs_ag_any_waiting(ag, true) && ag->now_ms < answering_ends_ms(ag)) return VS_OK;
+    if (vs_ag_any_waiting(ag, true) && ag->now_ms < answering_ends_ms(ag)) {
+        bool enough = false;
+        vs_err err = over ? vs_ag_answers_decode(ag, &enough) : VS_OK;
+        if (err != VS_OK || !enough) return err; /* one liar more than these can locate, say */
+    }
     *moved = true;
     if (have >= r) return vs_ag_finish(ag);
     return vs_ag_abort(ag, VS_ABORT_TOO_FEW_ANSWERS,

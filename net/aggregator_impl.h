@@ -162,6 +162,7 @@ struct vs_aggregator {
     vs_abort_reason closing_reason;
     bool closing_not_voting[VS_SHAREHOLDERS_MAX];
     bool set_logged, answers_logged;
+    uint32_t tried_answers; /* so many gave no result, 0: not tried */
     uint64_t set_index;
     vs_h32 set_leaf;
     uint8_t round_secret[32];    /* X25519; wiped at the end of the round */
@@ -305,6 +306,9 @@ VS_MUST_CHECK vs_err vs_ag_answer_next(ag_t *ag, uint32_t j);
 VS_MUST_CHECK vs_err vs_ag_answer_reply(ag_t *ag, uint32_t j, ag_op op, const vs_reply *reply);
 VS_MUST_CHECK vs_err vs_ag_answer_advance(ag_t *ag, bool *moved);
 void vs_ag_answer_forget(ag_peer *p);
+/* aggregator_trial.c: do the answers that are here give a result? Computes it like the real one;
+ * says no without computing as long as no further answer came. */
+VS_MUST_CHECK vs_err vs_ag_answers_decode(ag_t *ag, bool *enough);
 void vs_ag_sum_name(char out[64], uint64_t round, uint32_t j);
 
 /* --- aggregator_evidence.c: evidence and keys ------------------------------------------------- */

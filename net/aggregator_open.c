@@ -244,6 +244,7 @@ static void reset_round(ag_t *ag)
     ag->n_manifests = 0;
     ag->included = 0;
     ag->proposed = ag->set_logged = ag->answers_logged = false;
+    ag->tried_answers = 0;
     ag->detail[0] = '\0';
     ag->n_proofs = ag->n_statements = 0;
     vs_buf_free(&ag->vote_body);

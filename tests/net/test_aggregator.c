@@ -388,6 +388,43 @@ Test(aggregator, names_a_shareholder_that_lies_about_its_sum)
     }
 }
 
+typedef struct late_liar {
+    liar liar;
+    uint32_t late; /* gets no order to answer, 0: everybody does */
+} late_liar;
+
+static vs_world_fate lying_and_late(void *ctx, vs_world *w, uint32_t j, const vs_request *request,
+                                    vs_buf *reply)
+{
+    late_liar *f = ctx;
+    bool lost = j == f->late && request->head.which_op == vsw_Request_answer_tag;
+    return lost ? VS_WORLD_LOSE : lying(&f->liar, w, j, request, reply);
+}
+
+/* Four answers with a lie among them decide nothing: the fifth is waited for, though it is late. */
+Test(aggregator, waits_for_another_answer_when_those_it_has_contradict_each_other)
+{
+    vs_world *w = world_of(FIVE, 3, 49);
+    late_liar f = {.liar = {.j = 2}, .late = 3};
+    w->hook = lying_and_late;
+    w->hook_ctx = &f;
+    open_and_submit(w, 1);
+    cr_assert(vs_world_run_to(w, vsw_Phase_ANSWERING, 60000));
+    vs_world_run_for(w, 10000);
+    cr_expect_eq(vs_world_info(w, 1).phase, vsw_Phase_ANSWERING);
+    cr_expect(vs_world_noticed(w, "contradict"));
+    f.late = 0;
+    cr_assert(vs_world_run_to(w, vsw_Phase_FINAL, 60000), "%s", vs_world_info(w, 1).detail);
+    vs_world_expect_sums(w, 1, 7);
+    vs_world_expect_valid_log(w);
+    vs_entry *e = entry_of(w, 1, VS_ENTRY_RESULT);
+    cr_expect(e->u.result.certain && e->u.result.n_answers == 5);
+    cr_expect(e->u.result.n_wrong == 1 && e->u.result.wrong[0] == 2);
+    free(e);
+    vs_buf_free(&f.liar.sealed);
+    vs_world_free(w);
+}
+
 Test(aggregator, drops_an_answer_that_is_not_what_was_signed)
 {
     vs_world *w = world_of(FIVE, 3, 50);
