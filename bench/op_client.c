@@ -305,7 +305,7 @@ vs_err vs_bench_client(vs_bench_result *out, const vs_bench_spec *spec, vs_diag 
     client_bench *b = calloc(1, sizeof *b);
     if (b == NULL) return VS_ERR_NOMEM;
     b->spec = spec;
-    vs_bench_plan plan = {.part_name = {"hash", "seal", "prg"}};
+    vs_bench_plan plan = {.part_name = {"hash", "seal", "prg_both_passes"}};
     const double elements = (double)spec->len;
     vs_err err = client_open(b, diag);
     if (err == VS_OK) {
