@@ -89,7 +89,7 @@ static gate_conn *find_victim(vs_gate *gate, const gate_conn *newest)
     for (uint32_t i = 0; i < gate->n_hosts; i++) {
         if (gate->hosts[i].n > most) most = gate->hosts[i].n;
     }
-    for (uint32_t i = 0; i < gate->n_places; i++) {
+    for (uint32_t i = 0; i < gate->n_used; i++) {
         gate_conn *c = &gate->conns[i];
         if (c->stream == NULL || c->closing || c == newest) continue;
         if (find_host(gate, c->host)->n < most) continue;
@@ -107,7 +107,7 @@ nng_stream *vs_gate_make_room(vs_gate *gate)
 {
     uint64_t now = vs_gate_now_ms();
     gate_conn *oldest = NULL;
-    for (uint32_t i = 0; i < gate->n_places; i++) {
+    for (uint32_t i = 0; i < gate->n_used; i++) {
         gate_conn *c = &gate->conns[i];
         bool coming = c->phase == GATE_BODY || c->phase == GATE_NO_ROOM;
         if (c->stream == NULL || c->closing || !coming || c->body.cap == 0) continue;
@@ -122,7 +122,7 @@ nng_stream *vs_gate_make_room(vs_gate *gate)
 static gate_conn *next_with_room(vs_gate *gate)
 {
     gate_conn *oldest = NULL;
-    for (uint32_t i = 0; i < gate->n_places; i++) {
+    for (uint32_t i = 0; i < gate->n_used; i++) {
         gate_conn *c = &gate->conns[i];
         if (c->stream == NULL || c->closing || c->phase != GATE_NO_ROOM) continue;
         if (oldest == NULL || c->since_ms < oldest->since_ms) oldest = c;
@@ -166,8 +166,8 @@ static bool close_late(vs_gate *gate, uint32_t *at, uint64_t now)
 {
     nng_stream *gone = NULL;
     (void)pthread_mutex_lock(&gate->mutex);
-    while (*at < gate->n_places && !is_late(&gate->conns[*at], now)) (*at)++;
-    bool found = *at < gate->n_places;
+    while (*at < gate->n_used && !is_late(&gate->conns[*at], now)) (*at)++;
+    bool found = *at < gate->n_used;
     if (found) {
         gate->counts.expired++;
         gone = vs_gate_conn_close(&gate->conns[*at]);
@@ -244,6 +244,8 @@ static gate_conn *take_place(vs_gate *gate, nng_stream *stream, nng_stream **gon
         gate->counts.refused++;
         place = NULL;
     } else {
+        uint32_t at = (uint32_t)(place - gate->conns);
+        if (at >= gate->n_used) gate->n_used = at + 1;
         place->stream = stream;
         place->closing = false;
         place->phase = GATE_FULL;

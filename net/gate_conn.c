@@ -385,7 +385,7 @@ static nng_stream *drop_slowest(vs_gate *gate, uint64_t now)
 {
     gate_conn *slowest = NULL;
     if (gate->counts.reply_bytes <= VS_GATE_REPLIES_MAX) return NULL;
-    for (uint32_t i = 0; i < gate->n_places; i++) {
+    for (uint32_t i = 0; i < gate->n_used; i++) {
         gate_conn *c = &gate->conns[i];
         if (c->stream == NULL || c->closing || !c->tx_busy || c->sending == NULL) continue;
         if (now - c->tx_since_ms < gate->limits.patience_ms) continue;

@@ -78,6 +78,7 @@ struct vs_gate {
     bool closing;
     gate_conn *conns;
     uint32_t n_places;
+    uint32_t n_used;  /* places from here on never had a connection */
     gate_host *hosts; /* n_places of them */
     uint32_t n_hosts;
     uint32_t n_no_room;
