@@ -78,28 +78,35 @@ static const uint8_t *chunk_bytes(const vs_client *c, const vs_client_peer *p, u
     return c->window.bytes + (position * c->window.cap + block) * VS_CHUNK_BYTES;
 }
 
-static vs_err seal_chunks(vs_client *c, vs_client_peer *p, uint32_t end, vs_buf *body)
+static size_t sealed_bytes(const vs_client *c, const vs_client_peer *p, uint32_t end)
+{
+    size_t sum = 0;
+    for (uint32_t chunk = p->next; chunk < end; chunk++) {
+        sum +=
+            vs_sealed_share_plain(c->round.layout.columns, p->is_seed, chunk) + VS_SEAL_TAG_BYTES;
+    }
+    return sum;
+}
+
+/* Chunks p->next .. end, to out, which has sealed_bytes of them. */
+static vs_err seal_chunks(vs_client *c, vs_client_peer *p, uint32_t end, uint8_t *out)
 {
     uint8_t secret[32];
     vs_err err = VS_OK;
     for (uint32_t chunk = p->next; err == VS_OK && chunk < end; chunk++) {
         uint32_t plain = vs_sealed_share_plain(c->round.layout.columns, p->is_seed, chunk);
-        uint8_t *sealed = vs_buf_extend(body, plain + VS_SEAL_TAG_BYTES);
-        if (sealed == NULL) {
-            err = VS_ERR_NOMEM;
-            break;
-        }
-        err = vs_seal_chunk(p->seal, sealed, chunk_bytes(c, p, chunk, secret), plain, chunk,
+        err = vs_seal_chunk(p->seal, out, chunk_bytes(c, p, chunk, secret), plain, chunk,
                             chunk + 1 == p->chunks);
+        out += plain + VS_SEAL_TAG_BYTES;
     }
     sodium_memzero(secret, sizeof secret);
     return err;
 }
 
+/* The chunks are sealed where they leave from: the body is what follows the head. */
 static vs_err post_chunks(vs_client *c, vs_client_peer *p, uint64_t now_ms, vs_outbox *out)
 {
     vsw_Request head = vs_client_request(c, vsw_Request_submit_chunk_tag);
-    vs_buf body = {0};
     uint32_t end = p->chunks;
     if (!p->is_seed && end > c->window.first_block + c->window.n_blocks + 1) {
         end = c->window.first_block + c->window.n_blocks + 1;
@@ -108,14 +115,12 @@ static vs_err post_chunks(vs_client *c, vs_client_peer *p, uint64_t now_ms, vs_o
     head.op.submit_chunk.round = c->round.id.round;
     memcpy(head.op.submit_chunk.submission, c->header.submission.b, 32);
     head.op.submit_chunk.first_chunk = p->next;
-    vs_err err = seal_chunks(c, p, end, &body);
-    vs_out *item = NULL;
-    if (err == VS_OK) {
-        item = vs_client_post(c, out, p->j, &p->link, now_ms, CHUNKS_TIMEOUT_MS);
-        err = item == NULL ? VS_ERR_NOMEM : vs_request_encode(&item->msg, &head, body.p, body.len);
-    }
-    vs_buf_free(&body);
-    return err;
+    vs_out *item = vs_client_post(c, out, p->j, &p->link, now_ms, CHUNKS_TIMEOUT_MS);
+    if (item == NULL) return VS_ERR_NOMEM;
+    vs_err err = vs_request_encode(&item->msg, &head, NULL, 0);
+    if (err != VS_OK) return err;
+    uint8_t *sealed = vs_buf_extend(&item->msg, sealed_bytes(c, p, end));
+    return sealed == NULL ? VS_ERR_NOMEM : seal_chunks(c, p, end, sealed);
 }
 
 /* --- window ------------------------------------------------------------------------------------
