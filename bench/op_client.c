@@ -263,7 +263,7 @@ static vs_err compare(client_bench *b, vs_bench_rows *secrets, uint64_t *sums, v
     }
     for (size_t i = 0; i < n && i < b->spec->len; i++) {
         if (fabs((double)sums[i] * step - RANGE - b->update[i]) > step * 1.001) {
-            return vs_bench_wrong(b->spec, diag, i / (l->packing * l->slots));
+            return vs_bench_wrong(b->spec, diag, i / ((size_t)l->packing * l->slots));
         }
     }
     return VS_OK;

@@ -75,7 +75,8 @@ static vs_err pack_check(pack_bench *b, vs_diag *diag)
 vs_err vs_bench_pack(vs_bench_result *out, const vs_bench_spec *spec, vs_diag *diag)
 {
     pack_bench b = {.spec = spec};
-    double elements = (double)(spec->len / spec->k * spec->k);
+    const size_t whole = spec->len / spec->k * spec->k; /* elements of full columns */
+    double elements = (double)whole;
     vs_bench_plan plan = {.bytes = 0};
     vs_err err = pack_open(&b, diag);
     if (err == VS_OK) err = pack_check(&b, diag);

@@ -16,7 +16,7 @@ static void share_element(vs_bench_peer *peer, gmp_own *g, size_t c, size_t in_b
     const uint64_t *random = (const uint64_t *)(const void *)peer->random;
     mpz_set_ui(g->coef[0], peer->secret.row[0][c].v);
     for (uint32_t i = 1; i <= peer->t; i++) {
-        mpz_set_ui(g->coef[i], random[(i - 1) * BLOCK_COLUMNS + in_block]);
+        mpz_set_ui(g->coef[i], random[(size_t)(i - 1) * BLOCK_COLUMNS + in_block]);
     }
     for (uint32_t j = 1; j <= peer->n; j++) {
         mpz_set(g->acc, g->coef[peer->t]);

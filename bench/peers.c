@@ -69,7 +69,8 @@ void vs_bench_peer_lambda(vs_fe *lambda, uint32_t m)
         for (uint32_t b = 1; b <= m; b++) {
             if (b == a) continue;
             num = vs_fe_mul(num, (vs_fe){b});
-            den = vs_fe_mul(den, b > a ? (vs_fe){b - a} : vs_fe_neg((vs_fe){a - b}));
+            const vs_fe gap = {b > a ? b - a : a - b};
+            den = vs_fe_mul(den, b > a ? gap : vs_fe_neg(gap));
         }
         lambda[a - 1] = vs_fe_mul(num, vs_fe_inv(den));
     }

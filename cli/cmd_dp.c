@@ -176,13 +176,19 @@ static int run_plan(const vs_args *args)
     vs_diag diag;
     vs_federation *fed = calloc(1, sizeof *fed);
     vs_dp_plan *plan = calloc(1, sizeof *plan);
-    int status = fed == NULL || plan == NULL ? vs_out_error("out of memory") : VS_EXIT_OK;
-    if (status == VS_EXIT_OK) status = fill_goal(args, fed, &goal);
+    int status = VS_EXIT_OK;
+    if (fed == NULL || plan == NULL) {
+        status = vs_out_error("out of memory");
+        goto cleanup;
+    }
+    status = fill_goal(args, fed, &goal);
     if (status == VS_EXIT_OK && vs_dp_plan_make(plan, &goal, &diag) != VS_OK) {
         status = vs_out_fail(&diag);
     } else if (status == VS_EXIT_OK) {
         status = vs_args_flag(args, "json") ? print_json(plan, &goal) : print_text(plan, &goal);
     }
+
+cleanup:
     free(plan);
     free(fed);
     return status;

@@ -62,9 +62,9 @@ void vs_table_cell(vs_table *t, const char *fmt, ...)
     for (char *c = text; *c != '\0'; c++) { /* a peer's text must not steer the terminal */
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
     }
-    t->cell[t->n] = strdup(text);
-    t->failed = t->cell[t->n] == NULL;
-    t->n += !t->failed;
+    char *copy = strdup(text);
+    t->failed = copy == NULL;
+    if (copy != NULL) t->cell[t->n++] = copy;
 }
 
 /* Characters, not bytes, of UTF-8. */

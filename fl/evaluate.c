@@ -51,6 +51,7 @@ double vs_auc(vs_scored *rows, size_t n)
 {
     double wins = 0.0; /* pairs (class 1, class 0) in the right order, ties half */
     double n_pos = 0.0, n_neg = 0.0;
+    VS_ASSERT(rows != NULL);
     qsort(rows, n, sizeof *rows, by_score);
     for (size_t i = 0; i < n;) {
         double pos = 0.0, neg = 0.0; /* in this run of equal scores */

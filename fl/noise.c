@@ -304,9 +304,11 @@ void vs_noise_place(uint32_t *coords, const int64_t *noise, size_t count, uint64
     for (size_t i = 0; i < count; i++) {
         int64_t v = (int64_t)coords[i] + offset + noise[i];
         /* The barrier keeps compilers from making branches of the masks. */
-        v &= (int64_t)vs_ct_barrier((uint64_t)v >> 63) - 1; /* below 0: 0 */
-        int64_t over = end - v;
-        v += over & -(int64_t)vs_ct_barrier((uint64_t)over >> 63); /* above the end: the end */
+        const uint64_t low = (uint64_t)v;
+        v &= (int64_t)vs_ct_barrier(low >> 63) - 1; /* below 0: 0 */
+        const int64_t over = end - v;
+        const uint64_t high = (uint64_t)over;
+        v += over & -(int64_t)vs_ct_barrier(high >> 63); /* above the end: the end */
         coords[i] = (uint32_t)v;
     }
 }

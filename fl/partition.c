@@ -182,7 +182,7 @@ static vs_err cut_dirichlet(vs_partition *p, const uint8_t *labels, size_t n_row
                             uint64_t seed)
 {
     VS_ASSERT(labels != NULL && alpha >= VS_PARTITION_ALPHA_MIN && alpha <= VS_PARTITION_ALPHA_MAX);
-    uint32_t *owner = malloc(n_rows * sizeof *owner);
+    uint32_t *owner = calloc(n_rows, sizeof *owner);
     double *edge = malloc(((size_t)p->n_clients + 1) * sizeof *edge);
     vs_err err = owner != NULL && edge != NULL ? VS_OK : VS_ERR_NOMEM;
     if (err == VS_OK) {

@@ -186,7 +186,8 @@ static void check_tile(vs_fsck_run *run, vs_tile_log *log, uint64_t size, const 
         at.number < UINT64_MAX / VS_TILE_WIDTH - 1 && at.number * VS_TILE_WIDTH + at.width <= n;
     bool walked = at.width == VS_TILE_WIDTH || at.number * VS_TILE_WIDTH + at.width == n;
     if (!covered || walked) return;
-    vs_err err = vs_file_read(&bytes, path, VS_TILE_WIDTH * (2u + VS_ENTRY_MAX_BYTES), &diag);
+    vs_err err =
+        vs_file_read(&bytes, path, (size_t)VS_TILE_WIDTH * (2u + VS_ENTRY_MAX_BYTES), &diag);
     if (!vs_fsck_damage(run, name, err, &diag)) {
         if (entries)
             check_bundle(run, log, name, &at, &bytes);
@@ -253,11 +254,11 @@ static void visit(const tree *t, const char *name, int depth)
             }
             files = more;
         }
-        files[n] = strdup(e->d_name);
-        if (files[n] == NULL)
+        char *copy = strdup(e->d_name);
+        if (copy == NULL)
             t->run->stop = VS_ERR_NOMEM;
         else
-            n++;
+            files[n++] = copy;
     }
     if (d != NULL) (void)closedir(d);
     if (n > 0) qsort(files, n, sizeof *files, by_name);

@@ -6,7 +6,7 @@
 
 #include "ledger/dsse.h"
 
-#define BUNDLE_MAX_BYTES (VS_TILE_WIDTH * (2u + VS_ENTRY_MAX_BYTES))
+#define BUNDLE_MAX_BYTES ((size_t)VS_TILE_WIDTH * (2u + VS_ENTRY_MAX_BYTES))
 
 struct vs_tile_log {
     vs_fetch fetch;
@@ -128,7 +128,7 @@ vs_err vs_tile_log_tile(vs_tile_log *t, uint32_t level, uint64_t number, uint32_
     char name[VS_TILE_PATH_CHARS];
     vs_buf bytes = {0};
     bool full = false;
-    vs_err err = get(t, at, VS_TILE_WIDTH * VS_H32_BYTES, &bytes, &full, diag);
+    vs_err err = get(t, at, (size_t)VS_TILE_WIDTH * VS_H32_BYTES, &bytes, &full, diag);
     if (err == VS_OK && bytes.len != (size_t)(full ? VS_TILE_WIDTH : width) * VS_H32_BYTES) {
         vs_tile_path_format(name, &at);
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s: has %zu bytes, not %u", name, bytes.len,

@@ -166,7 +166,7 @@ static void stop_fetching(ag_t *ag, uint32_t j)
 /* What a share of the largest round that this federation had can take. */
 static uint64_t size_max(const ag_t *ag)
 {
-    return (uint64_t)ag->round.layout.columns * VS_FE_BYTES + 4 * VS_ENTRY_MAX_BYTES;
+    return (uint64_t)ag->round.layout.columns * VS_FE_BYTES + UINT64_C(4) * VS_ENTRY_MAX_BYTES;
 }
 
 vs_err vs_ag_evidence_next(ag_t *ag, uint32_t j)

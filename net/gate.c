@@ -92,7 +92,9 @@ static gate_conn *find_victim(vs_gate *gate, const gate_conn *newest)
     for (uint32_t i = 0; i < gate->n_used; i++) {
         gate_conn *c = &gate->conns[i];
         if (c->stream == NULL || c->closing || c == newest) continue;
-        if (find_host(gate, c->host)->n < most) continue;
+        const gate_host *host = find_host(gate, c->host);
+        VS_ASSERT(host != NULL); /* every open connection is counted */
+        if (host->n < most) continue;
         bool quiet = vs_gate_conn_is_quiet(c);
         if (victim != NULL && victim_quiet && !quiet) continue;
         if (victim == NULL || quiet != victim_quiet || c->since_ms < victim->since_ms) {
@@ -316,7 +318,8 @@ static void set_limits(vs_gate *gate, const vs_gate_limits *limits)
     set(&gate->limits.patience_ms, 500);
     VS_ASSERT(gate->limits.bodies >= VS_WIRE_MESSAGE_MAX);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
-        rlim_t most = files.rlim_cur > 2 * FILES_KEPT ? files.rlim_cur - FILES_KEPT : FILES_KEPT;
+        rlim_t most =
+            files.rlim_cur > (rlim_t)2 * FILES_KEPT ? files.rlim_cur - FILES_KEPT : FILES_KEPT;
         if (gate->limits.connections > most) gate->limits.connections = (uint32_t)most;
     }
 }

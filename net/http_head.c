@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/err.h"
+
 enum { TARGET_MAX = 2048, METHOD_MAX = 16 };
 
 size_t vs_http_head_length(const char *bytes, size_t len)
@@ -120,6 +122,7 @@ static uint16_t read_content_length(vs_http_head *out)
     for (uint32_t i = 0; i < out->n; i++) {
         if (strcasecmp(out->name[i], "content-length") != 0) continue;
         const char *s = out->value[i];
+        VS_ASSERT(s != NULL); /* a name comes with its value */
         size_t len = strspn(s, "0123456789");
         if (len == 0 || len > 18 || s[len] != '\0' || given++ > 0) return 400;
         for (; *s != '\0'; s++)

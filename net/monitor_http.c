@@ -16,11 +16,14 @@
 
 static uint64_t resident_bytes(void)
 {
-    unsigned long long total = 0, resident = 0;
+    char line[128] = "";
+    char *end = line;
     FILE *f = fopen("/proc/self/statm", "r");
     if (f == NULL) return 0;
-    if (fscanf(f, "%llu %llu", &total, &resident) != 2) resident = 0;
+    if (fgets(line, sizeof line, f) == NULL) line[0] = '\0';
     (void)fclose(f);
+    (void)strtoull(line, &end, 10);                              /* all of it */
+    const unsigned long long resident = strtoull(end, NULL, 10); /* 0 where nothing is */
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

@@ -112,7 +112,7 @@ static vs_err locate(job *w, vs_result *out)
     const vs_result_in *in = w->in;
     vs_answer_ref logged[VS_SHAREHOLDERS_MAX];
     uint32_t point[VS_SHAREHOLDERS_MAX];
-    uint32_t position[VS_SHAREHOLDERS_MAX];
+    uint32_t position[VS_SHAREHOLDERS_MAX] = {0};
     vs_fe2 symbol[VS_SHAREHOLDERS_MAX];
     vs_location found;
     vs_fe2 rho;

@@ -134,6 +134,7 @@ static vs_err sign_answer(vs_shareholder *sh, answer *a, vs_diag *diag)
     vs_buf payload = {0};
     vs_entry *e = calloc(1, sizeof *e);
     if (e == NULL) return vs_fail(diag, VS_ERR_NOMEM, "answer: out of memory");
+    VS_ASSERT(a->view != NULL); /* that a set is there was checked on entry */
     e->kind = VS_ENTRY_ANSWER;
     memcpy(e->origin, sh->fed->origin, sizeof e->origin);
     e->federation = sh->fed->id;
@@ -178,6 +179,7 @@ static vs_err find_records(vs_shareholder *sh, const vs_entry_set *set, vs_buf *
                            bool *found, vs_diag *diag)
 {
     const sh_round *r = sh->round;
+    VS_ASSERT(set != NULL);
     sh_name key = vs_sh_key(sh->newest, "set", NULL);
     vs_h32 root;
     vs_err err = vs_sh_get(sh, &key, records, found, diag);

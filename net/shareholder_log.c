@@ -462,7 +462,7 @@ static vs_err read_checkpoint(vs_shareholder *sh, const vs_request *req, vs_chec
 vs_err vs_sh_on_cosign(vs_shareholder *sh, const vs_request *req, vs_buf *reply, vs_diag *diag)
 {
     vsw_Reply head = {.which_result = vsw_Reply_cosign_tag};
-    vs_checkpoint c;
+    vs_checkpoint c = {0};
     size_t text_len = 0;
     bool ours = false;
     vs_err err = read_checkpoint(sh, req, &c, &text_len, reply, diag);

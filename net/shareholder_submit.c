@@ -7,7 +7,7 @@
 
 #include "net/shareholder_impl.h"
 
-#define SIGNATURE_BYTES 64u
+#define SIGNATURE_BYTES ((size_t)64)
 
 /* A client that has only begun may be forgotten in a crash: it begins again. */
 static vs_err store_client(vs_shareholder *sh, const sh_client *c, const vs_store_item *more,
