@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Mutation testing of mpc/: change one operator or constant, and some test must fail.
 
-    python3 tests/mutate.py [--sample N] [--seed S] [--jobs J] [--seconds T] [--list] [FILE...]
+    python3 tests/mutate.py [--sample N] [--seed S] [--jobs J] [--seconds T] [--again OUTPUT]
+                            [--sanitize] [--list] [FILE...]
 
 Without FILE: the portable files of mpc/. The sources are copied below build/mutate/<worker> and
-built there by our own CMake (shared libraries, -O1, no sanitizers), so the tree stays as it is.
+built there by our own CMake (shared libraries, -O1, no sanitizers unless --sanitize), so the tree
+stays as it is.
 The tests of the mutated module run first; a mutant is dead at the first failing test, crash or
 time-out. Mutants that do not compile are not counted. Exit status 1: a survivor that
 tests/mutate_equivalent.txt does not explain.
@@ -113,7 +115,8 @@ def explained():
 class Worker:
     """A copy of the sources with its own build."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, sanitize):
+        self.flags = "-O1 -w" + (" -fsanitize=address,undefined -fno-sanitize-recover=all" if sanitize else "")
         self.source = os.path.join(folder, "source")
         self.build = os.path.join(folder, "build")
         tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, text=True,
@@ -164,7 +167,7 @@ class Worker:
         os.makedirs(self.build, exist_ok=True)
         configured = self.run(["cmake", "-S", self.source, "-B", self.build, "-G", "Ninja",
                                "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_LINK_DEPENDS_NO_SHARED=ON",
-                               "-DCMAKE_C_FLAGS=-O1 -w"])
+                               "-DCMAKE_C_FLAGS=" + self.flags])
         targets = ["test_mpc_" + t for t in self.tests]
         if configured != 0 or self.ninja(*targets) != 0:
             sys.exit("mutate: the unchanged sources do not build: run ninja in " + self.build)
@@ -270,16 +273,23 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--again", metavar="FILE", help="only the unexplained mutants of this output of an earlier run")
+    parser.add_argument("--sanitize", action="store_true", help="with the address and undefined-behaviour sanitizers")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
     mutants = [m for path in options.files for m in mutants_of(path)]
     print("%d mutants in %d files" % (len(mutants), len(options.files)), flush=True)
+    if options.again:
+        with open(options.again, encoding="utf-8") as f:
+            wanted = {line.split("unexplained", 1)[1].strip() for line in f if line.startswith("unexplained ")}
+        mutants = [m for m in mutants if key(m) in wanted]
     random.Random(options.seed).shuffle(mutants)
     mutants = mutants[:options.sample or None]
     if options.list:
         print("\n".join(describe(m) for m in sorted(mutants)))
         return 0
-    workers = [Worker(os.path.join(ROOT, "build", "mutate", str(i))) for i in range(options.jobs)]
+    folder = "mutate-sanitized" if options.sanitize else "mutate"
+    workers = [Worker(os.path.join(ROOT, "build", folder, str(i)), options.sanitize) for i in range(options.jobs)]
     for worker in workers:
         worker.prepare()
         control = Mutant(options.files[0], 0, 1, "", "")
