@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <criterion/criterion.h>
-#include <criterion/redirect.h>
 
 #include "mpc/isa.h"
 #include "mpc/kernels.h"
