@@ -8,11 +8,9 @@
 
 #include "cli/commands.h"
 #include "cli/ledger.h"
+#include "cli/log_place.h"
 #include "cli/out.h"
 #include "net/audit.h"
-#include "net/http_client.h"
-
-enum { HTTP_TIMEOUT_MS = 20000 };
 
 typedef struct listing {
     bool json;
@@ -105,31 +103,9 @@ static int print_text(const vs_audit_report *r, bool trusted)
     return VS_EXIT_FAILED;
 }
 
-/* Where the log is: a URL, a published folder or a ledger's. */
-typedef struct place {
-    vs_http_client *http;
-    vs_fetch fetch;
-    bool published;
-    char folder[VS_LEDGER_PATH_BYTES];
-} place;
-
-static vs_err find_log(place *p, const char *where, vs_diag *diag)
-{
-    if (strstr(where, "://") != NULL) {
-        vs_err err = vs_http_client_new(&p->http, where, HTTP_TIMEOUT_MS, diag);
-        if (err != VS_OK) return err;
-        p->fetch = vs_fetch_http(p->http);
-        p->published = true;
-        return VS_OK;
-    }
-    vs_err err = vs_ledger_or_published(p->folder, &p->published, where, diag);
-    if (err == VS_OK && p->published) p->fetch = vs_fetch_folder(p->folder);
-    return err;
-}
-
 /* The user's state folder, for published logs; "" where nothing is to be remembered in it. */
-static vs_err state_folder(char out[VS_LEDGER_PATH_BYTES], const vs_args *args, const place *p,
-                           vs_diag *diag)
+static vs_err state_folder(char out[VS_LEDGER_PATH_BYTES], const vs_args *args,
+                           const vs_log_place *p, vs_diag *diag)
 {
     const char *base = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
@@ -146,12 +122,6 @@ static vs_err state_folder(char out[VS_LEDGER_PATH_BYTES], const vs_args *args, 
     return VS_OK;
 }
 
-static vs_err audit(vs_audit_report *report, const place *p, const vs_audit_in *in, vs_diag *diag)
-{
-    return p->published ? vs_audit_published(report, &p->fetch, in, diag)
-                        : vs_audit_ledger(report, p->folder, in, diag);
-}
-
 static int run_audit(const vs_args *args)
 {
     const char *file = vs_args_text(args, "federation");
@@ -161,10 +131,10 @@ static int run_audit(const vs_args *args)
     vs_audit_report report;
     vs_diag diag = {{0}};
     listing l = {.json = vs_args_flag(args, "json")};
-    place p = {0};
+    vs_log_place p = {0};
     char folder[VS_LEDGER_PATH_BYTES];
     int status;
-    vs_err err = find_log(&p, vs_args_positional(args, 0), &diag);
+    vs_err err = vs_log_place_find(&p, vs_args_positional(args, 0), &diag);
     if (err == VS_OK) err = state_folder(folder, args, &p, &diag);
     if (err == VS_OK && file != NULL) err = vs_federation_load(&fed, file, &diag);
     if (err == VS_OK && policy_file != NULL) {
@@ -186,7 +156,7 @@ static int run_audit(const vs_args *args)
                           .on_round = on_round,
                           .on_problem = on_problem,
                           .ctx = &l};
-        err = audit(&report, &p, &in, &diag);
+        err = vs_log_place_audit(&report, &p, &in, &diag);
     }
     if (err != VS_OK)
         status = vs_out_fail(&diag);
@@ -196,7 +166,7 @@ static int run_audit(const vs_args *args)
         status = print_text(&report, fed != NULL);
     json_decref(l.rounds);
     json_decref(l.problems);
-    vs_http_client_free(p.http);
+    vs_log_place_clear(&p);
     free(policy);
     vs_federation_free(fed);
     return status;

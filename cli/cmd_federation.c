@@ -90,6 +90,10 @@ static void parameter_rows(vs_table *t, const vs_federation *fed)
     row(t, "clients", "%u to %u in one round", fed->min_clients, fed->max_clients);
     row(t, "set", "a shareholder may miss %g %%; a voter's own list is covered to %g %%",
         100 * fed->max_missing, 100 * fed->min_cover);
+    if (fed->reward_included + fed->reward_rejected > 0) {
+        row(t, "reward", "%u credits for a submission in a sum, -%u for a rejected one",
+            fed->reward_included, fed->reward_rejected);
+    }
     row(t, "timeouts", "collect %u s, then %u s to the end", fed->round_timeout_s,
         fed->answer_timeout_s);
     char range[64];

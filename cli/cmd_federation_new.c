@@ -151,6 +151,8 @@ static int fill_numbers(const vs_args *args, vs_federation *fed)
     fed->min_clients = (uint32_t)vs_args_uint(args, "min-clients");
     fed->max_missing = vs_args_real(args, "max-missing");
     fed->min_cover = vs_args_real(args, "min-cover");
+    fed->reward_included = (uint32_t)vs_args_uint(args, "reward-included");
+    fed->reward_rejected = (uint32_t)vs_args_uint(args, "reward-rejected");
     fed->round_timeout_s = (uint32_t)vs_args_uint(args, "round-timeout");
     fed->answer_timeout_s = (uint32_t)vs_args_uint(args, "answer-timeout");
     fed->quantiser.max_weight = vs_args_uint(args, "max-weight");
@@ -265,6 +267,10 @@ static const vs_opt options[] = {
     REAL("max-missing", "X", "0.05",
          "A shareholder that misses more than this part of the clients leaves the certificate."),
     REAL("min-cover", "X", "0.8", "Part of a voter's own clients that a set must cover."),
+    UINT("reward-included", "CREDITS", VS_REWARD_MAX, "0",
+         "What a submission in a round's sum earns its pseudonym (veilsum ledger state)."),
+    UINT("reward-rejected", "CREDITS", VS_REWARD_MAX, "0",
+         "What a rejected submission costs its pseudonym."),
     UINT("round-timeout", "SECONDS", 2592000, "3600", "Longest collection of one round."),
     UINT("answer-timeout", "SECONDS", 2592000, "600", "Longest time from its end to the result."),
     VS_PIPELINE_OPTIONS,

@@ -94,8 +94,8 @@ static const vs_opt generate_options[] = {
     {.name = "suite",
      .arg = "NAME",
      .kind = VS_OPT_TEXT,
-     .help = "Print a suite instead: reconstruction, sealing, manifest, records, quantiser, redraw "
-             "or errors."},
+     .help = "Print a suite instead: reconstruction, sealing, manifest, records, quantiser, "
+             "redraw, errors, update or chunk."},
     {.name = "seed",
      .arg = "HEX",
      .kind = VS_OPT_TEXT,
@@ -126,7 +126,8 @@ static int check_file(const char *path, const vs_vectors_seed *seed)
     vs_buf text = {0}, report = {0};
     vs_diag diag = {{0}};
     int status = VS_EXIT_OK;
-    vs_err err = vs_file_read(&text, path, VS_VECTORS_FILE_MAX, &diag);
+    const char *file = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
+    vs_err err = vs_file_read(&text, file, VS_VECTORS_FILE_MAX, &diag);
     if (err == VS_OK) err = vs_vectors_check(&report, text.p, text.len, path, seed, &diag);
     if (err == VS_OK) {
         (void)printf("%s: ok\n", path);
@@ -165,7 +166,11 @@ static const vs_opt check_options[] = {
      .help = "The inputs must also be what this seed gives. Suites name their seed themselves."},
     {0}};
 static const vs_positional check_files[] = {
-    {.name = "FILE", .min = 1, .max = 1000, .help = "Vector files, core objects or suites."}, {0}};
+    {.name = "FILE",
+     .min = 1,
+     .max = 1000,
+     .help = "Vector files, core objects or suites; - is standard input."},
+    {0}};
 
 const vs_command vs_cmd_vectors_check = {
     .name = "vectors check",
@@ -176,5 +181,6 @@ const vs_command vs_cmd_vectors_check = {
     .options = check_options,
     .positionals = check_files,
     .examples = "veilsum vectors check tests/vectors/*.json\n"
-                "veilsum vectors check --seed 00ff mine.json",
+                "veilsum vectors check --seed 00ff mine.json\n"
+                "veilsum vectors generate --suite records --seed 01 | veilsum vectors check -",
     .run = run_check};

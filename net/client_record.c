@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "ledger/dsse.h"
+#include "net/claim.h"
 
 #define RECORD_LABEL "veilsum/v1 client record"
 
@@ -135,14 +136,22 @@ vs_err vs_client_record_load(vs_client *c, bool *found, vs_diag *diag)
 
 static vs_err save(vs_client *c, vs_diag *diag)
 {
-    vs_buf value = {0};
+    vs_buf value = {0}, own = {0};
+    char own_key[VS_CLAIM_KEY_CHARS];
+    const bool sent = /* or being sent: the pseudonym is ours */
+        !vs_h32_is_zero(&c->header.salt) && c->record.round == c->round.id.round;
     encode(&value, &c->record);
+    vs_claim_key(own_key, c->record.round);
+    if (sent) vs_claim_value(&own, &c->round.id, &c->header.salt);
     vs_err err = vs_buf_check(&value);
+    if (err == VS_OK) err = vs_buf_check(&own);
     if (err == VS_OK) {
-        const vs_store_item item = {.key = c->record_key, .value = value.p, .len = value.len};
-        err = c->store.ops->put(c->store.ctx, &item, 1, diag);
+        const vs_store_item item[] = {{.key = c->record_key, .value = value.p, .len = value.len},
+                                      {.key = own_key, .value = own.p, .len = own.len}};
+        err = c->store.ops->put(c->store.ctx, item, sent ? 2 : 1, diag);
     }
     vs_buf_free(&value);
+    vs_buf_free(&own);
     return err;
 }
 

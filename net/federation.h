@@ -19,6 +19,7 @@
 #include "net/address.h"
 #include "net/tls.h"
 
+#define VS_REWARD_MAX 1000000u         /* credits for one submission */
 #define VS_FEDERATION_FILE_MAX 131072u /* bytes */
 
 typedef struct vs_fed_party {
@@ -45,6 +46,9 @@ typedef struct vs_federation {
     double max_missing; /* a shareholder that misses more of the clients leaves the certificate,
                            0.05 */
     double min_cover;   /* a set must cover this part of a voter's own list, 0.8 */
+    /* Credits that `ledger state` grants a pseudonym for a submission in a final round's sum, and
+     * takes for one that was rejected there. 0: no rule. */
+    uint32_t reward_included, reward_rejected;
     uint32_t round_timeout_s;  /* collection at most this long */
     uint32_t answer_timeout_s; /* everything after collection at most this long */
     vs_quantiser quantiser;    /* quantization_bits, clip_norm, clipping_range, max_weight,

@@ -98,6 +98,12 @@ static void put_numbers(vs_buf *out, const vs_federation *fed)
                   fed->min_clients);
     put_real(out, "max_missing", fed->max_missing);
     put_real(out, "min_cover", fed->min_cover);
+    if (fed->reward_included > 0) {
+        vs_buf_printf(out, "  \"reward_included\": %u,\n", fed->reward_included);
+    }
+    if (fed->reward_rejected > 0) {
+        vs_buf_printf(out, "  \"reward_rejected\": %u,\n", fed->reward_rejected);
+    }
     vs_buf_printf(out,
                   "  \"round_timeout\": %u,\n  \"answer_timeout\": %u,\n"
                   "  \"quantization_bits\": %u,\n",

@@ -45,6 +45,8 @@ static const field fields[] = {
     {"min_clients", KIND_U32, true, AT(min_clients), 2, VS_CLIENTS_MAX},
     {"max_missing", KIND_REAL, false, AT(max_missing), 0, 0},
     {"min_cover", KIND_REAL, false, AT(min_cover), 0, 0},
+    {"reward_included", KIND_U32, false, AT(reward_included), 1, VS_REWARD_MAX},
+    {"reward_rejected", KIND_U32, false, AT(reward_rejected), 1, VS_REWARD_MAX},
     {"round_timeout", KIND_U32, true, AT(round_timeout_s), 1, TIMEOUT_MAX_S},
     {"answer_timeout", KIND_U32, true, AT(answer_timeout_s), 1, TIMEOUT_MAX_S},
     {"quantization_bits", KIND_U32, true, AT(quantiser.bits), 0, UINT32_MAX},

@@ -11,8 +11,9 @@
 enum { CASES_MAX = 256 };
 
 static const vs_suite *const suites[] = {
-    &vs_suite_reconstruction, &vs_suite_sealing, &vs_suite_manifest, &vs_suite_records,
-    &vs_suite_quantiser,      &vs_suite_redraw,  &vs_suite_errors,
+    &vs_suite_reconstruction, &vs_suite_sealing,   &vs_suite_manifest,
+    &vs_suite_records,        &vs_suite_quantiser, &vs_suite_redraw,
+    &vs_suite_errors,         &vs_suite_update,    &vs_suite_chunk,
 };
 enum { N_SUITES = sizeof suites / sizeof suites[0], PREFIX_CHARS = 32 };
 

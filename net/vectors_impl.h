@@ -102,7 +102,8 @@ typedef struct vs_suite {
     void (*compute)(vs_case *c);
 } vs_suite;
 extern const vs_suite vs_suite_reconstruction, vs_suite_sealing, vs_suite_manifest,
-    vs_suite_records, vs_suite_quantiser, vs_suite_redraw, vs_suite_errors;
+    vs_suite_records, vs_suite_quantiser, vs_suite_redraw, vs_suite_errors, vs_suite_update,
+    vs_suite_chunk;
 
 /* The core object: inputs into c->out, and compute. */
 void vs_core_make(vs_case *c, const vs_vectors_params *params, const vs_draw *draw);

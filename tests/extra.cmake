@@ -10,7 +10,8 @@ endif()
 # The program as a user runs it by hand: real daemons on loopback, real kills (tests/cli/by_hand.py).
 if(VS_PYTHON)
   add_test(NAME cli.by_hand COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/by_hand.py $<TARGET_FILE:veilsum>)
-  set_tests_properties(cli.by_hand PROPERTIES TIMEOUT 900 RUN_SERIAL ON) # free ports are found by looking
+  add_test(NAME cli.state COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/state.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.by_hand cli.state PROPERTIES TIMEOUT 900 RUN_SERIAL ON) # free ports are found by looking
 endif()
 
 # A round while hundreds of bad connections hang on every daemon; a short run of many clients.
@@ -36,7 +37,11 @@ if(VS_PYTHON AND TARGET veilsum)
   add_test(NAME vectors.tamper COMMAND ${vectors_py} tamper $<TARGET_FILE:veilsum> "${vectors_dir}")
   add_test(NAME vectors.committed COMMAND sh -c
     "$<TARGET_FILE:veilsum> vectors check '${vectors_dir}'/*.json")
-  set_tests_properties(vectors.files vectors.program vectors.check vectors.tamper vectors.committed
+  set(pipe_from "$<TARGET_FILE:veilsum> vectors generate --n 5 --t 1 --k 2 --len 20 --bits 8 --max-clients 10 --seed 00ff")
+  set(pipe_to "$<TARGET_FILE:veilsum> vectors check --seed 00ff -")
+  add_test(NAME vectors.pipe COMMAND sh -c
+    "${pipe_from} | ${pipe_to} && ${pipe_from} | sed 's/\"slots\": /&1/' | ${pipe_to} 2>&1 | grep -- '-: slots: '")
+  set_tests_properties(vectors.pipe vectors.files vectors.program vectors.check vectors.tamper vectors.committed
     PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "LeakSanitizer;runtime error:")
 endif()
 

@@ -235,3 +235,25 @@ Test(field, square_extension_equality_sees_both_parts)
     cr_expect_eq(vs_fe2_equal(a, (vs_fe2){{5}, {7}}), 0);
     cr_expect_eq(vs_fe2_equal(a, (vs_fe2){{4}, {6}}), 0);
 }
+
+/* Any number of rows: none, fewer and more than one call of the kernel takes. */
+Test(field, add_rows_adds_every_row_once)
+{
+    enum { ROWS = 3 * VS_ADD_ROWS + 1, LEN = 9 };
+    static vs_fe x[ROWS][LEN];
+    const vs_fe *rows[ROWS];
+    for (uint32_t a = 0; a < ROWS; a++) {
+        rows[a] = x[a];
+        for (size_t i = 0; i < LEN; i++) x[a][i] = value((a + 7 * i) % N_VALUES);
+    }
+    for (uint32_t n_rows = 0; n_rows <= ROWS; n_rows++) {
+        vs_fe acc[LEN + 1];
+        for (size_t i = 0; i <= LEN; i++) acc[i] = value(i);
+        vs_fe_add_rows(acc, rows, n_rows, LEN);
+        for (size_t i = 0; i <= LEN; i++) {
+            vs_fe want = value(i);
+            for (uint32_t a = 0; i < LEN && a < n_rows; a++) want = vs_fe_add(want, x[a][i]);
+            cr_assert_eq(acc[i].v, want.v, "%u rows, element %zu", n_rows, i);
+        }
+    }
+}

@@ -170,3 +170,30 @@ Test(pack, a_refusal_clears_what_its_columns_cover_and_no_more)
     for (size_t i = 0; i < 20; i++) cr_expect_eq(F.sums[i], 0, "coordinate %zu", i);
     for (size_t i = 20; i < 23; i++) cr_expect_eq(F.sums[i], UINT64_MAX, "coordinate %zu", i);
 }
+
+/* The last column is only partly coordinates: its slots are judged as all others are. */
+Test(pack, every_slot_of_the_last_column_is_checked)
+{
+    make_good(); /* 23 coordinates, ten in a column */
+    const uint64_t most = 255;
+    cr_assert_eq(unpack(23, 3, most), VS_OK);
+    for (uint32_t i = 0; i < 23; i++) {
+        vs_fe *cell = &F.cells[i / 5 % 2][i / 10];
+        const uint64_t before = cell->v, slot = UINT64_C(0xfff) << (12 * (i % 5));
+        cell->v = (before & ~slot) | (most + 1) << (12 * (i % 5));
+        cr_expect_eq(unpack(23, 3, most), VS_ERR_LIMIT, "coordinate %u", i);
+        cell->v = (before & ~slot) | most << (12 * (i % 5));
+        cr_expect_eq(unpack(23, 3, most), VS_OK, "coordinate %u", i);
+        cell->v = before;
+    }
+}
+
+Test(pack, a_refusal_clears_no_more_than_there_is_room_for)
+{
+    make_good();
+    F.cells[0][0].v |= UINT64_C(1) << 60;
+    memset(F.sums, 0xff, sizeof F.sums);
+    cr_expect_eq(unpack(15, 2, 255), VS_ERR_LIMIT);
+    for (size_t i = 0; i < 15; i++) cr_expect_eq(F.sums[i], 0, "coordinate %zu", i);
+    for (size_t i = 15; i < 23; i++) cr_expect_eq(F.sums[i], UINT64_MAX, "coordinate %zu", i);
+}

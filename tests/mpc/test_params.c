@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -159,4 +160,24 @@ Test(params, weight_digits_cover_the_weight)
     cr_expect_eq(vs_weight_digits(UINT64_MAX, 1), 64);
     cr_expect_eq(vs_weight_digits(UINT64_MAX, 32), 2);
     cr_expect_eq(vs_weight_digits(UINT64_C(1) << 32, 32), 2);
+}
+
+/* The largest number of coordinates there is a word for, where columns are wide enough for it. */
+Test(params, coordinates_end_at_32_bits)
+{
+    vs_layout l;
+    vs_diag diag = {{0}};
+    cr_expect_eq(vs_layout_make(&l, 1, 2, 127, UINT32_MAX, &diag), VS_OK, "%s", diag.text);
+    cr_expect_eq(l.dim, UINT32_MAX);
+    cr_expect_eq(vs_layout_make(&l, 1, 2, 127, (uint64_t)UINT32_MAX + 1, &diag), VS_ERR_LIMIT);
+}
+
+Test(params, digits_of_0_bits_are_a_caller_bug, .signal = SIGABRT)
+{
+    (void)vs_weight_digits(1, 0);
+}
+
+Test(params, digits_of_33_bits_are_a_caller_bug, .signal = SIGABRT)
+{
+    (void)vs_weight_digits(1, 33);
 }

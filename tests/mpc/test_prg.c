@@ -307,3 +307,49 @@ Test(prg, draws_its_very_last_elements)
     cr_expect_arr_eq(drawn, filled, sizeof filled);
     vs_prg_free(prg);
 }
+
+/* --- limits: the last place there is, and one beyond it is a caller bug ------------------------
+ */
+
+Test(prg, no_words_from_an_odd_place_write_nothing)
+{
+    vs_prg *prg = real_prg(VS_PRG_SHARE);
+    uint64_t word = 7;
+    vs_prg_words(prg, &word, 1, 0);
+    cr_expect_eq(word, 7);
+    vs_prg_free(prg);
+}
+
+Test(prg, gives_its_very_last_words)
+{
+    vs_prg *prg = real_prg(VS_PRG_SHARE);
+    uint64_t pair[2], one;
+    vs_prg_words(prg, pair, WORDS_MAX - 2, 2);
+    vs_prg_words(prg, &one, WORDS_MAX - 1, 1);
+    cr_expect_eq(one, pair[1]);
+    cr_expect_eq(WORDS_MAX, UINT64_C(1) << 33); /* 2^32 blocks of two words */
+    vs_prg_free(prg);
+}
+
+Test(prg, one_word_beyond_is_a_caller_bug, .signal = SIGABRT)
+{
+    uint64_t pair[2];
+    vs_prg_words(real_prg(VS_PRG_SHARE), pair, WORDS_MAX - 1, 2);
+}
+
+Test(prg, drawing_from_an_odd_place_is_a_caller_bug, .signal = SIGABRT)
+{
+    vs_fe pair[2];
+    (void)vs_prg_draw(real_prg(VS_PRG_SHARE), pair, 1, 2);
+}
+
+Test(prg, drawing_beyond_the_last_element_is_a_caller_bug, .signal = SIGABRT)
+{
+    vs_fe pair[2];
+    (void)vs_prg_draw(real_prg(VS_PRG_SHARE), pair, ELEMENTS_MAX, 2);
+}
+
+Test(prg, has_as_many_elements_as_the_longest_share_and_a_tile)
+{
+    cr_expect_eq(ELEMENTS_MAX, VS_COLUMNS_MAX + UINT64_C(1024));
+}

@@ -280,3 +280,35 @@ Test(proof, the_mask_columns_are_part_of_the_vector)
 {
     feed(6);
 }
+
+Test(proof, takes_the_most_columns_there_are)
+{
+    vs_proof_acc acc;
+    vs_proof_start(&acc, (vs_fe2){{1}, {2}}, VS_COLUMNS_MAX - VS_MASK_COLUMNS);
+    cr_expect_eq(acc.columns, VS_COLUMNS_MAX - VS_MASK_COLUMNS);
+}
+
+Test(proof, one_column_more_is_a_caller_bug, .signal = SIGABRT)
+{
+    vs_proof_acc acc;
+    vs_proof_start(&acc, (vs_fe2){{1}, {2}}, VS_COLUMNS_MAX - VS_MASK_COLUMNS + 1);
+}
+
+Test(proof, there_is_no_value_at_0, .signal = SIGABRT)
+{
+    const vs_fe2 w[2] = {{{1}, {2}}, {{3}, {4}}};
+    (void)vs_proof_eval(w, 2, 0);
+}
+
+Test(proof, no_values_are_a_caller_bug, .signal = SIGABRT)
+{
+    const vs_fe2 w[1] = {{{1}, {2}}};
+    (void)vs_proof_eval(w, 0, 1);
+}
+
+Test(proof, the_last_point_is_128)
+{
+    vs_fe2 w[VS_SHAREHOLDERS_MAX];
+    for (uint32_t i = 0; i < VS_SHAREHOLDERS_MAX; i++) w[i] = (vs_fe2){{3}, {4}};
+    cr_expect(vs_fe2_equal(vs_proof_eval(w, VS_SHAREHOLDERS_MAX, VS_SHAREHOLDERS_MAX), w[0]));
+}

@@ -1,4 +1,5 @@
 /* Sharing fused with the seed shares' expansion equals expansion, then sharing. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,4 +165,39 @@ Test(share_stream, a_tile_that_hits_p_is_shared_from_redrawn_elements)
     expect_same(&f, 2 * VS_PRG_TILE - 10, 0, 20, false, NULL);
     cr_expect_gt(redraws, 0);
     fixture_free(&f);
+}
+
+/* Says when another thread than its owner's asks. */
+typedef struct owned {
+    pthread_t owner;
+    bool elsewhere;
+} owned;
+
+static void owned_source(void *ctx, uint8_t *out, size_t len, uint32_t tile, uint32_t attempt,
+                         uint32_t stream, uint64_t offset)
+{
+    owned *o = ctx;
+    (void)stream;
+    (void)attempt;
+    if (!pthread_equal(pthread_self(), o->owner)) o->elsewhere = true;
+    for (size_t i = 0; i < len / 8; i++) {
+        vs_store_le64(out + 8 * i, vs_test_u64(tile, offset / 8 + i) % VS_FE_P);
+    }
+}
+
+/* One stream that is not ours to share among threads is enough, whichever it is. */
+Test(share_stream, a_foreign_stream_stays_in_its_thread)
+{
+    vs_pool *pool = NULL;
+    cr_assert_eq(vs_pool_new(&pool, 4), VS_OK);
+    for (uint32_t j = 0; j < 3; j++) {
+        fixture f = fixture_new(10, 3, 4);
+        owned o = {.owner = pthread_self()};
+        vs_prg_free(f.stream[j]);
+        cr_assert_eq(vs_prg_new_from_source(&f.stream[j], owned_source, &o, 0), VS_OK);
+        expect_same(&f, 0, 0, COLS_MAX, false, pool);
+        cr_expect_not(o.elsewhere, "stream %u", j + 1);
+        fixture_free(&f);
+    }
+    vs_pool_free(pool);
 }

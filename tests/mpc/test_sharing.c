@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 
 #include <criterion/criterion.h>
@@ -275,4 +276,28 @@ Test(sharing, reconstruction_refuses_bad_index_lists)
         cr_expect_eq(vs_recon_new(&rec, 5, 1, 2, bad[i]), VS_ERR_LIMIT, "case %zu", i);
         cr_expect_null(rec);
     }
+}
+
+static vs_recon *recon_of_three(void)
+{
+    const uint32_t idx[2] = {1, 3};
+    vs_recon *rec = NULL;
+    cr_assert_eq(vs_recon_new(&rec, 3, 1, 1, idx), VS_OK);
+    return rec;
+}
+
+Test(sharing, there_is_no_share_0, .signal = SIGABRT)
+{
+    const vs_fe one = {1};
+    const vs_fe *rows[2] = {&one, &one};
+    vs_fe out;
+    vs_recon_share(recon_of_three(), &out, 0, rows, 1);
+}
+
+Test(sharing, there_is_no_share_beyond_n, .signal = SIGABRT)
+{
+    const vs_fe one = {1};
+    const vs_fe *rows[2] = {&one, &one};
+    vs_fe out;
+    vs_recon_share(recon_of_three(), &out, 4, rows, 1);
 }

@@ -1,6 +1,7 @@
 """The files of docs/VECTORS.md from their seed: the core object, and the suites."""
 import hashlib
 import json
+import math
 import struct
 
 import curve25519 as c25519
@@ -264,8 +265,24 @@ SHAPES = [(1, True), (1, False), (8189, False), (8190, False), (8191, False), (8
           (16383, False)]
 
 
+FULL_CHUNK = [("a full chunk and what is left", 3, [32, 65536, 16])]
+
+
+def chunk_cases(draw):
+    return chunks_cases(draw, FULL_CHUNK)
+
+
 def sealing_cases(draw):
-    for index, (name, j, lengths) in enumerate(SEALING):
+    yield from chunks_cases(draw, SEALING)
+    for columns, is_seed in SHAPES:
+        shape = sealed_shape(columns, is_seed)
+        yield {"name": "shape of a sealed share", "kind": "shape", "columns": columns,
+               "is_seed": is_seed, "plain_len": shape,
+               "sealed_len": sum(shape) + 16 * len(shape)}
+
+
+def chunks_cases(draw, recipes):
+    for index, (name, j, lengths) in enumerate(recipes):
         secret, round_secret = draw.id("ephemeral_secret", index), draw.id("round_secret", index)
         ctx = draw.id("ctx", index)
         plain = [draw.bytes("plain", 256 * index + i, size) for i, size in enumerate(lengths)]
@@ -280,11 +297,6 @@ def sealing_cases(draw):
                "round_key": round_key.hex(), "shared": shared.hex(), "key": key.hex(),
                "nonces": [seal_nonce(i, len(plain)).hex() for i in range(len(plain))],
                "sealed": [s.hex() for s in seal(key, plain)]}
-    for columns, is_seed in SHAPES:
-        shape = sealed_shape(columns, is_seed)
-        yield {"name": "shape of a sealed share", "kind": "shape", "columns": columns,
-               "is_seed": is_seed, "plain_len": shape,
-               "sealed_len": sum(shape) + 16 * len(shape)}
 
 
 # --- manifest ----------------------------------------------------------------------------------
@@ -405,6 +417,81 @@ def quantiser_cases(draw):
         yield {"name": name, "bits": bits, "max_weight": str(max_weight), "weights": dec(weights),
                "n_digits": n, "digits": digits, "digit_sums": dec(sums),
                "weight_sum": str(sum(s << bits * i for i, s in enumerate(sums)))}
+
+
+# --- update ------------------------------------------------------------------------------------
+
+# name, clip_norm, clipping_range, max_weight, bits, dim, stochastic, weights, updates (or drawn)
+UPDATE = [
+    ("to the nearest", 0.0, 1.0, 1, 8, 11, False, [1],
+     [[-2, -1, -0.99609375, -0.5, -0.0, 0, 0.0039, 0.25, 0.5, 0.999, 3]]),
+    ("norm 5 clipped to 1, norm 0.5 not", 1.0, 0.5, 10, 16, 3, False, [10, 5],
+     [[3, -4, 0], [0.3, 0.4, -0.0]]),
+    ("stochastic rounding", 0.0, 1.0, 1000, 16, 40, True, [1000, 1, 377], None),
+    ("norm and range clipped", 2.0, 0.25, 64, 12, 37, True, [64, 33], None),
+    ("one bit", 0.0, 1.0, 1, 1, 20, True, [1, 1], None),
+    ("thirty-two bits", 8.0, 1.0, 2**48, 32, 17, True, [2**48, 2**40], None),
+]
+
+
+def f64(values):
+    return struct.pack("<%dd" % len(values), *values).hex()
+
+
+def norm_of(update):
+    """Squares in 16 lanes, lanes in halves; scaled by a power of two before and after."""
+    largest = max(abs(x) for x in update)
+    if largest == 0:
+        return 0.0
+    exponent = math.frexp(largest)[1]
+    lanes = [0.0] * 16
+    for i, x in enumerate(update):
+        y = x * math.ldexp(1.0, -exponent)
+        lanes[i % 16] += y * y
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = [a + b for a, b in zip(lanes[:half], lanes[half:])]
+    return math.ldexp(math.sqrt(lanes[0]), exponent)
+
+
+def quantise(x, factor, limit, levels, unit):
+    """The integer of one coordinate, and whether it was clipped; unit in [0, 1)."""
+    x *= factor
+    clipped = x > limit or x < -limit
+    y = levels if x >= limit else (max(x, -limit) + limit) * (levels / (2.0 * limit))
+    return math.floor(min(y + unit, levels)), clipped
+
+
+def update_cases(draw):
+    for index, recipe in enumerate(UPDATE):
+        name, clip_norm, limit, max_weight, bits, dim, stochastic, weights, updates = recipe
+        words = [struct.unpack("<%dQ" % dim, draw.bytes("words", 256 * index + i, 8 * dim))
+                 for i in range(len(weights))]
+        if updates is None:
+            drawn = [struct.unpack("<%dQ" % dim, draw.bytes("delta", 256 * index + i, 8 * dim))
+                     for i in range(len(weights))]
+            updates = [[((w >> 11) * 2.0**-52 - 1.0) * 1.5 for w in row] for row in drawn]
+        levels = float(2**bits - 1)
+        norms = [norm_of(u) for u in updates]
+        factors = [(clip_norm / norm if 0 < clip_norm < norm else 1.0) * (w / max_weight)
+                   for norm, w in zip(norms, weights)]
+        rows = [[quantise(float(x), factor, limit, levels,
+                          (word >> 12) * 2.0**-52 if stochastic else 0.5)
+                 for x, word in zip(update, row)]
+                for update, row, factor in zip(updates, words, factors)]
+        sums = [sum(q for q, _ in column) for column in zip(*rows)]
+        unit = limit / levels * (max_weight / sum(weights))
+        yield {"name": name, "bits": bits, "clip_norm": f64([clip_norm]),
+               "clipping_range": f64([limit]), "max_weight": str(max_weight),
+               "stochastic_rounding": stochastic, "weights": dec(weights),
+               "deltas": [f64(u) for u in updates],
+               "words": [struct.pack("<%dQ" % dim, *row).hex() for row in words],
+               "norms": [f64([norm]) for norm in norms],
+               "factors": [f64([factor]) for factor in factors],
+               "clipped": [sum(c for _, c in row) for row in rows],
+               "coordinates": [[q for q, _ in row] for row in rows], "sums": dec(sums),
+               "weight_sum": str(sum(weights)),
+               "mean": f64([float(2 * s - len(weights) * (2**bits - 1)) * unit for s in sums])}
 
 
 # name, first, count, draws of tile 0 and 1, {(tile, attempt, word): value}

@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 from error_cases import error_cases  # noqa: E402
 from vector_files import (  # noqa: E402
     Draw, RECONSTRUCTION, core_object, manifest_cases, quantiser_cases, reconstruction_case,
-    records_cases, redraw_cases, sealing_cases, text)
+    chunk_cases, records_cases, redraw_cases, sealing_cases, text, update_cases)
 
 SUITES = {
     "reconstruction": lambda d: [reconstruction_case(d, i) for i in range(len(RECONSTRUCTION))],
@@ -33,6 +33,8 @@ SUITES = {
     "quantiser": quantiser_cases,
     "redraw": redraw_cases,
     "errors": error_cases,
+    "update": update_cases,
+    "chunk": chunk_cases,
 }
 NUMBERS = ("n", "t", "k", "len", "bits", "max_clients")
 
