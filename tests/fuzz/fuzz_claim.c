@@ -4,7 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Property: a claim is refused with a message, or has ascending rounds and a signature that holds. */
+/* Property: a claim is refused with a message, or has ascending rounds and a signature that holds.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     vs_claim_file claim;
