@@ -169,7 +169,7 @@ AVX512 static double scan_by_hand(uint64_t *bad, double *sum_out, const double *
         for (size_t h = 0; h < 2; h++) {
             _mm_prefetch((const char *)((uintptr_t)(x + i + h * 8) + AHEAD_BYTES), _MM_HINT_T0);
             size_t left = len - i > h * 8 ? len - i - h * 8 : 0;
-            __mmask8 m = left < 8 ? (__mmask8)((1U << left) - 1) : 0xff;
+            __mmask8 m = (__mmask8)(left < 8 ? (1U << left) - 1 : 0xff);
             __m512d a = _mm512_abs_pd(_mm512_maskz_loadu_pd(m, x + i + h * 8));
             seen |= (__mmask8)~_mm512_cmp_pd_mask(a, most, _CMP_LE_OQ);
             max[h] = _mm512_mask_mov_pd(max[h], _mm512_cmp_pd_mask(a, max[h], _CMP_GT_OQ), a);
