@@ -20,6 +20,7 @@ static const phrase phrases[] = {
     {"two manifests", "client_conflict", VS_LOG_WARN},
     {"evidence", "evidence", VS_LOG_WARN},
     {"lied", "evidence", VS_LOG_WARN},
+    {"contradict each other", "answers_contradict", VS_LOG_WARN},
     {"submission accepted", "submission_accepted", VS_LOG_DEBUG},
     {"submission refused", "submission_refused", VS_LOG_DEBUG},
     {"manifest refused", "submission_refused", VS_LOG_DEBUG},
