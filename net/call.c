@@ -8,7 +8,7 @@
 #include "net/edge.h"
 #include "net/step.h"
 
-enum { PIECE_BYTES = 1 << 20 };
+enum { PIECE_BYTES = 1 << 20, TRIES = 3, AGAIN_MS = 100 };
 
 /* One exchange with `address`: *reply borrows from *memory, which the caller releases. An Error
  * reply is VS_ERR_STATE; any result but `expected` is VS_ERR_MALFORMED. */
@@ -50,6 +50,19 @@ static vs_err ask(const vs_caller *caller, vsw_Request *head, const void *body, 
 {
     return exchange(caller, caller->fed->aggregator.address, head, body, body_len, expected, memory,
                     reply, diag);
+}
+
+/* A question that changes nothing: asked again when the connection breaks. */
+static vs_err ask_again(const vs_caller *caller, vsw_Request *head, pb_size_t expected,
+                        vs_buf *memory, vs_reply *reply, vs_diag *diag)
+{
+    const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
+    vs_err err = VS_ERR_IO;
+    for (int i = 0; i < TRIES && err == VS_ERR_IO; i++) {
+        if (i > 0) (void)nanosleep(&pause, NULL);
+        err = ask(caller, head, NULL, 0, expected, memory, reply, diag);
+    }
+    return err;
 }
 
 /* Sign an operation over its arguments (released here). */
@@ -100,7 +113,7 @@ vs_err vs_call_round_info(const vs_caller *caller, uint64_t round, vsw_RoundInfo
     vs_reply reply = {0};
     head.op.round_info.round = round;
     if (code != NULL) *code = vsw_Code_OK;
-    vs_err err = ask(caller, &head, NULL, 0, vsw_Reply_round_info_tag, &memory, &reply, diag);
+    vs_err err = ask_again(caller, &head, vsw_Reply_round_info_tag, &memory, &reply, diag);
     if (err == VS_OK) {
         *info = reply.head.result.round_info;
         if (open != NULL) {
@@ -124,7 +137,7 @@ vs_err vs_call_entry(const vs_caller *caller, uint64_t round, const char *kind, 
     head.op.entry.round = round;
     head.op.entry.nth = nth;
     memcpy(head.op.entry.kind, kind, strlen(kind) + 1);
-    vs_err err = ask(caller, &head, NULL, 0, vsw_Reply_ok_tag, &memory, &reply, diag);
+    vs_err err = ask_again(caller, &head, vsw_Reply_ok_tag, &memory, &reply, diag);
     if (err == VS_OK) {
         vs_buf_bytes(envelope, reply.body, reply.body_len);
         err = vs_buf_check(envelope);
