@@ -73,7 +73,7 @@ static int fill_options(const vs_args *args, vs_demo_options *o)
     o->keep = vs_args_text(args, "keep");
     o->picture = vs_args_text(args, "picture");
     o->http = vs_args_text(args, "http");
-    o->committee = vs_demo_committee(o->shareholders);
+    o->committee = vs_pipeline_committee(o->shareholders);
     status = fill_drops(args, o);
     if (status != VS_EXIT_OK) return status;
     o->pipeline->min_clients = o->min_clients;
@@ -100,9 +100,9 @@ static vs_err audit(vs_demo *d, vs_diag *diag)
 {
     char folder[VS_PROCESS_PATH_BYTES];
     vs_audit_report report;
-    vs_err err = vs_demo_path(d, folder, "aggregator/ledger", diag);
+    vs_err err = vs_loopback_path(&d->here, folder, "aggregator/ledger", diag);
     if (err == VS_OK) {
-        err = vs_audit_dir(&report, folder, d->fed, NULL, print_problem, NULL, diag);
+        err = vs_audit_dir(&report, folder, d->here.fed, NULL, print_problem, NULL, diag);
     }
     if (err != VS_OK) {
         vs_diag_prefix(diag, "audit");
@@ -154,9 +154,9 @@ static vs_err prepare(vs_demo *d, vs_diag *diag)
 static void explain(const vs_demo *d, const vs_diag *diag)
 {
     (void)vs_out_fail(diag);
-    if (d->stop.asked) return; /* by the user, who knows why */
-    for (uint32_t i = 0; i < d->n_processes; i++) {
-        const vs_process *p = &d->process[i];
+    if (d->here.stop.asked) return; /* by the user, who knows why */
+    for (uint32_t i = 0; i < d->here.n_processes; i++) {
+        const vs_process *p = &d->here.process[i];
         size_t len = strlen(p->name);
         bool named = len > 0 && strncmp(diag->text, p->name, len) == 0 && diag->text[len] == ' ';
         if (named || (i == 0 && d->n_rows < d->o.rounds)) vs_process_print_log(p, LOG_LINES);
@@ -173,7 +173,7 @@ static int verdict(const vs_demo *d)
             status = vs_out_error("round %u: the sum is not exact", d->row[i].round);
         }
     }
-    const bool noisy = d->fed->privacy.mechanism != VS_MECHANISM_NONE;
+    const bool noisy = d->here.fed->privacy.mechanism != VS_MECHANISM_NONE;
     if (!noisy && (gap > ACCURACY_GAP || gap < -ACCURACY_GAP)) {
         status = vs_out_error("round %u: accuracy differs by %.2f points from plain training",
                               last->round, 100 * gap);
@@ -192,7 +192,7 @@ static int run_all(vs_demo *d)
     }
     if (err == VS_OK) {
         /* Clients and daemons end on SIGTERM; then the ledger is nobody's. */
-        (void)vs_process_stop_all(d->process, d->n_processes, STOP_MS);
+        (void)vs_process_stop_all(d->here.process, d->here.n_processes, STOP_MS);
         (void)printf("\n");
         err = audit(d, &diag);
     }
@@ -227,16 +227,13 @@ static int run_demo(const vs_args *args)
         free(d);
         return status;
     }
-    if (vs_stop_init(&d->stop, &diag) == VS_OK) {
+    if (vs_stop_init(&d->here.stop, &diag) == VS_OK) {
         status = run_all(d);
     } else {
         status = vs_out_fail(&diag);
     }
-    (void)vs_process_stop_all(d->process, d->n_processes, STOP_MS);
-    vs_demo_remove_folder(d);
-    vs_stop_clear(&d->stop);
-    vs_keys_free(d->admin);
-    vs_federation_free(d->fed);
+    vs_loopback_end(&d->here, STOP_MS);
+    vs_stop_clear(&d->here.stop);
     vs_dataset_free(&d->train);
     vs_dataset_free(&d->test);
     vs_partition_free(&d->parts);
@@ -251,8 +248,8 @@ static int run_demo(const vs_args *args)
     }
 
 static const vs_opt options[] = {
-    UINT("clients", "N", 2, VS_DEMO_CLIENTS_MAX, "10", "Client processes."),
-    UINT("shareholders", "N", 3, VS_DEMO_SHAREHOLDERS_MAX, "5", "Shareholder processes."),
+    UINT("clients", "N", 2, VS_LOOPBACK_CLIENTS_MAX, "10", "Client processes."),
+    UINT("shareholders", "N", 3, VS_LOOPBACK_SHAREHOLDERS_MAX, "5", "Shareholder processes."),
     UINT("rounds", "R", 1, VS_DEMO_ROUNDS_MAX, "5", "Rounds of training."),
     {.name = "data",
      .arg = "DIR|digits",
@@ -261,9 +258,9 @@ static const vs_opt options[] = {
      .help = "Folder with train-images-idx3-ubyte and its three companions (plain or .gz), with "
              "train.csv and test.csv, or with train-x.npy, train-y.npy, test-x.npy, test-y.npy; or "
              "digits (20000 generated images of digits, 4000 to test), or digits:ROWS."},
-    UINT("drop-clients", "N", 0, VS_DEMO_CLIENTS_MAX, "2",
+    UINT("drop-clients", "N", 0, VS_LOOPBACK_CLIENTS_MAX, "2",
          "Clients that are killed before they submit, in the middle round."),
-    UINT("drop-shareholders", "N", 0, VS_DEMO_SHAREHOLDERS_MAX, "1",
+    UINT("drop-shareholders", "N", 0, VS_LOOPBACK_SHAREHOLDERS_MAX, "1",
          "Shareholders that are killed right after the set of that round is fixed."),
     {.name = "model",
      .arg = "WIDTHS",

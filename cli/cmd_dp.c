@@ -9,8 +9,8 @@
 #include <jansson.h>
 
 #include "cli/commands.h"
-#include "cli/demo.h"
 #include "cli/out.h"
+#include "cli/pipeline.h"
 #include "net/dp_plan.h"
 
 enum { SIZE_BYTES = 32 };
@@ -31,7 +31,7 @@ static int fill_goal(const vs_args *args, vs_federation *fed, vs_dp_goal *goal)
     *goal = (vs_dp_goal){.fed = fed,
                          .rounds = (uint32_t)vs_args_uint(args, "rounds"),
                          .dim = (uint32_t)vs_args_uint(args, "dim")};
-    fed->committee = vs_demo_committee((uint32_t)vs_args_uint(args, "shareholders"));
+    fed->committee = vs_pipeline_committee((uint32_t)vs_args_uint(args, "shareholders"));
     fed->min_clients = clients;
     fed->max_clients =
         vs_args_given(args, "max-clients") ? (uint32_t)vs_args_uint(args, "max-clients") : clients;

@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "bench/bench.h"
 #include "cli/commands.h"
-#include "cli/demo.h"
 #include "cli/load.h"
 #include "cli/out.h"
+#include "cli/pipeline.h"
 
 #define MIB (1024.0 * 1024.0)
 
@@ -189,9 +189,9 @@ static int run_load(const vs_args *args)
                              .single = vs_args_flag(args, "single"),
                              .plain = !vs_args_flag(args, "no-plain"),
                              .json = vs_args_text(args, "json")};
-    l->committee = vs_demo_committee(l->o.shareholders);
+    l->committee = vs_pipeline_committee(l->o.shareholders);
     raise_file_limit();
-    vs_err err = vs_stop_init(&l->stop, &diag);
+    vs_err err = vs_stop_init(&l->here.stop, &diag);
     if (err == VS_OK) err = run_all(l, &diag);
     if (err == VS_OK) {
         print_report(l);
@@ -200,7 +200,7 @@ static int run_load(const vs_args *args)
     }
     if (err != VS_OK) status = vs_out_fail(&diag);
     vs_load_end(l);
-    vs_stop_clear(&l->stop);
+    vs_stop_clear(&l->here.stop);
     free(l);
     return status;
 }
@@ -213,7 +213,7 @@ static int run_load(const vs_args *args)
 static const vs_opt options[] = {
     UINT("clients", "N", 2, VS_LOAD_CLIENTS_MAX, "1000", "Clients of the round."),
     UINT("len", "L", 1, 1u << 24, "100000", "Coordinates of each update."),
-    UINT("shareholders", "N", 3, VS_LOAD_SHAREHOLDERS_MAX, "5", "Shareholder processes."),
+    UINT("shareholders", "N", 3, VS_LOOPBACK_SHAREHOLDERS_MAX, "5", "Shareholder processes."),
     UINT("parallel", "N", 1, VS_LOAD_PARALLEL_MAX, "32",
          "Clients that run at the same time. Each has a connection to every party."),
     {.name = "single",

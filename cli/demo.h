@@ -1,9 +1,10 @@
 /* cli/demo.h - what the parts of `veilsum demo` share: the options, and the federation that runs.
  *
- * cmd_demo.c reads the options and holds the order of things; demo_setup.c makes keys and starts
- * the processes (demo_process.h); demo_round.c plays the coordinator of one round and drops
- * parties; demo_check.c fetches the result and compares it with what clients left; demo_plain.c
- * trains without protection beside it; demo_report.c prints, demo_picture.c draws. */
+ * cmd_demo.c reads the options and holds the order of things; demo_setup.c says what the
+ * federation is like, demo_start.c starts it (loopback.h) and the clients; demo_round.c plays the
+ * coordinator of one round and drops parties; demo_check.c fetches the result and compares it with
+ * what clients left; demo_plain.c trains without protection beside it; demo_report.c prints,
+ * demo_picture.c draws. */
 #ifndef VS_CLI_DEMO_H
 #define VS_CLI_DEMO_H
 
@@ -11,20 +12,13 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "cli/demo_process.h"
-#include "cli/stop.h"
+#include "cli/loopback.h"
 #include "cli/workload.h"
 #include "fl/metrics.h"
 #include "fl/model.h"
 #include "fl/train.h"
-#include "net/call.h"
-#include "net/federation.h"
-#include "net/keys.h"
 
-#define VS_DEMO_CLIENTS_MAX 64u
-#define VS_DEMO_SHAREHOLDERS_MAX 32u
 #define VS_DEMO_ROUNDS_MAX 200u
-#define VS_DEMO_PROCESSES_MAX (1 + VS_DEMO_SHAREHOLDERS_MAX + VS_DEMO_CLIENTS_MAX)
 
 typedef struct vs_demo_options {
     vs_workload work; /* data, partition, number of clients, seed */
@@ -57,14 +51,9 @@ typedef struct vs_demo_row {
 
 typedef struct vs_demo {
     vs_demo_options o;
-    char folder[VS_PROCESS_PATH_BYTES];
+    vs_loopback here; /* processes: aggregator, shareholders, clients */
     vs_dataset train, test;
     vs_partition parts; /* client i has part i - 1 */
-    vs_federation *fed;
-    vs_keys *admin;
-    vs_stop stop;
-    uint32_t n_processes;
-    vs_process process[VS_DEMO_PROCESSES_MAX]; /* see vs_demo_aggregator etc. */
     uint32_t n_rows;
     vs_demo_row row[VS_DEMO_ROUNDS_MAX];
     uint64_t ledger_size;
@@ -73,54 +62,36 @@ typedef struct vs_demo {
 
 static inline vs_process *vs_demo_aggregator(vs_demo *d)
 {
-    return &d->process[0];
+    return &d->here.process[0];
 }
 
 static inline vs_process *vs_demo_shareholder(vs_demo *d, uint32_t j) /* 1..shareholders */
 {
-    return &d->process[j];
+    return &d->here.process[j];
 }
 
 static inline vs_process *vs_demo_client(vs_demo *d, uint32_t i) /* 1..n_clients */
 {
-    return &d->process[d->o.shareholders + i];
-}
-
-static inline vs_caller vs_demo_caller(const vs_demo *d)
-{
-    return (vs_caller){.fed = d->fed, .keys = d->admin, .timeout_ms = 10000};
+    return &d->here.process[d->o.shareholders + i];
 }
 
 /* --- demo_setup.c
  * --------------------------------------------------------------------------------- */
 
-/* Thresholds for n shareholders: those of the robust profile, with 3 of the private one. */
-vs_committee vs_demo_committee(uint32_t n);
-/* d->folder: --keep's, or a new temporary one. */
-VS_MUST_CHECK vs_err vs_demo_make_folder(vs_demo *d, vs_diag *diag);
-void vs_demo_remove_folder(const vs_demo *d); /* unless it is to be kept */
-/* d->folder/name */
-VS_MUST_CHECK vs_err vs_demo_path(const vs_demo *d, char out[VS_PROCESS_PATH_BYTES],
-                                  const char *name, vs_diag *diag);
-/* Keys of admin, aggregator and shareholders, and the federation file with free ports: d->admin,
- * d->fed. */
-VS_MUST_CHECK vs_err vs_demo_make_federation(vs_demo *d, vs_diag *diag);
-VS_MUST_CHECK vs_err vs_demo_enrol_clients(vs_demo *d, vs_diag *diag);
+/* Everything of the federation but parties and keys. */
+void vs_demo_draft(const vs_demo *d, vs_federation *draft);
+/* Keys and enrolments of all clients in the folder; demo is a vs_demo. */
+VS_MUST_CHECK vs_err vs_demo_enrol_clients(void *demo, vs_diag *diag);
 
 /* --- demo_start.c
  * --------------------------------------------------------------------------------- */
 
-/* Folder, keys, federation file and enrolments; then the processes, until all are ready. Ports that
- * someone else has taken meanwhile: again with others. */
+/* Daemons and clients, until all are ready. */
 VS_MUST_CHECK vs_err vs_demo_start(vs_demo *d, vs_diag *diag);
-/* (Re)start one party and do not wait for it. */
-VS_MUST_CHECK vs_err vs_demo_start_shareholder(vs_demo *d, uint32_t j, vs_diag *diag);
+/* (Re)start a client and do not wait for it. */
 VS_MUST_CHECK vs_err vs_demo_start_client(vs_demo *d, uint32_t i, vs_diag *diag);
-/* Wait until every shareholder and the aggregator answer; until every client has its data. */
-VS_MUST_CHECK vs_err vs_demo_wait_daemons(vs_demo *d, vs_diag *diag);
+/* Until every client has its data. */
 VS_MUST_CHECK vs_err vs_demo_wait_clients(vs_demo *d, vs_diag *diag);
-/* VS_ERR_STATE when a process has ended that should run, or when we are told to stop. */
-VS_MUST_CHECK vs_err vs_demo_alive(vs_demo *d, vs_diag *diag);
 
 /* --- demo_round.c, demo_check.c
  * ------------------------------------------------------------------- */
@@ -134,7 +105,7 @@ VS_MUST_CHECK vs_err vs_demo_round(vs_demo *d, vs_plain *plain, uint32_t round, 
 /* What the finished round gave. */
 typedef struct vs_demo_result {
     double *mean; /* owned by the caller of vs_demo_fetch_result; n_params */
-    bool included[VS_DEMO_CLIENTS_MAX + 1]; /* [i]: client i */
+    bool included[VS_LOOPBACK_CLIENTS_MAX + 1]; /* [i]: client i */
     uint32_t n_included;
     bool exact;
     uint64_t upload_bytes;

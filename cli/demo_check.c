@@ -66,7 +66,7 @@ static vs_err add_update(const vs_demo *d, uint32_t round, uint32_t i, uint64_t 
     char name[64], path[VS_PROCESS_PATH_BYTES];
     vs_map map = {0};
     (void)snprintf(name, sizeof name, "revealed/round-%u-client-%u.u32", round, i);
-    vs_err err = vs_demo_path(d, path, name, diag);
+    vs_err err = vs_loopback_path(&d->here, path, name, diag);
     if (err == VS_OK) err = vs_map_file(&map, path, diag);
     if (err == VS_OK && map.len != 4 * n) {
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s: %zu bytes, %zu are right", path, map.len, 4 * n);
@@ -104,7 +104,7 @@ static void take_result(const vs_fetched_result *f, vs_demo_result *out)
 static vs_err fetch_all(vs_demo *d, uint32_t round, vs_entry *set, vs_fetched_result *f,
                         vs_demo_result *out, vs_diag *diag)
 {
-    const vs_caller caller = vs_demo_caller(d);
+    const vs_caller caller = vs_loopback_caller(&d->here);
     const size_t n_params = vs_model_n_params(&d->o.model);
     vs_buf records = {0};
     vs_err err = vs_call_checked_entry(&caller, round, VS_ENTRY_SET, 0, set, diag);
@@ -115,7 +115,7 @@ static vs_err fetch_all(vs_demo *d, uint32_t round, vs_entry *set, vs_fetched_re
     }
     if (err == VS_OK) {
         err = vs_call_get_blob(&caller, &set->u.set.records_blob,
-                               (size_t)VS_RECORD_BYTES * VS_DEMO_CLIENTS_MAX, &records, diag);
+                               (size_t)VS_RECORD_BYTES * VS_LOOPBACK_CLIENTS_MAX, &records, diag);
     }
     if (err == VS_OK) {
         find_included(d, round, &records, out);

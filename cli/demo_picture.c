@@ -48,7 +48,7 @@ static void write_script(FILE *out, const vs_demo *d, const char *picture)
 vs_err vs_demo_draw(const vs_demo *d, vs_diag *diag)
 {
     char script[VS_PROCESS_PATH_BYTES];
-    vs_err err = vs_demo_path(d, script, "accuracy.gnuplot", diag);
+    vs_err err = vs_loopback_path(&d->here, script, "accuracy.gnuplot", diag);
     if (err != VS_OK) return err;
     FILE *out = fopen(script, "w");
     if (out == NULL) return vs_fail(diag, VS_ERR_IO, "%s: %s", script, strerror(errno));

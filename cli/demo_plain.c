@@ -16,7 +16,7 @@ struct vs_plain {
     double *delta; /* n_clients * n_params */
     vs_fedavg average;
     uint32_t round;
-    bool wanted[VS_DEMO_CLIENTS_MAX + 1], done[VS_DEMO_CLIENTS_MAX + 1];
+    bool wanted[VS_LOOPBACK_CLIENTS_MAX + 1], done[VS_LOOPBACK_CLIENTS_MAX + 1];
     bool running;
     pthread_t thread;
     vs_err err; /* of the thread; read after it was joined */

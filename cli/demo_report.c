@@ -59,7 +59,7 @@ void vs_demo_print_intro(const vs_demo *d)
                  o->training.learning_rate);
     print_parties(d);
     if (o->http != NULL) (void)printf("  page           %s/\n", o->http);
-    (void)printf("  folder         %s%s\n\n", d->folder,
+    (void)printf("  folder         %s%s\n\n", d->here.folder,
                  o->keep == NULL ? ", removed at the end" : "");
     (void)fflush(stdout);
 }
@@ -83,7 +83,7 @@ void vs_demo_print_row(const vs_demo_row *row, const vs_demo *d)
                  row->sum_exact ? "yes" : "NO");
     if (row->epsilon != 0) {
         (void)printf("%11s epsilon %.4g of %g, delta %g, clip_norm %.4g\n", "", row->epsilon,
-                     d->fed->privacy.max_epsilon, d->fed->privacy.delta, row->clip_norm);
+                     d->here.fed->privacy.max_epsilon, d->here.fed->privacy.delta, row->clip_norm);
     }
     if (row->has_metrics) {
         (void)printf("%11s clients: loss %.4f, accuracy %.2f %%, %.0f %% within clip_norm %.4g\n",
@@ -154,7 +154,8 @@ vs_err vs_demo_write_metrics(const vs_demo *d, vs_diag *diag)
     vs_buf_text(&text, "]}\n");
     vs_err err = vs_buf_check(&text);
     if (err == VS_OK) {
-        err = vs_demo_path(d, path, "aggregator/" VS_DAEMON_PUBLIC "/metrics.json", diag);
+        err =
+            vs_loopback_path(&d->here, path, "aggregator/" VS_DAEMON_PUBLIC "/metrics.json", diag);
     }
     if (err == VS_OK) err = vs_file_write_durable(path, text.p, text.len, 0644, diag);
     vs_buf_free(&text);

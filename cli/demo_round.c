@@ -53,9 +53,9 @@ static vs_err bring_back(vs_demo *d, vs_diag *diag)
 {
     vs_err err = VS_OK;
     for (uint32_t j = 1; err == VS_OK && j <= d->o.shareholders; j++) {
-        if (vs_demo_shareholder(d, j)->pid == 0) err = vs_demo_start_shareholder(d, j, diag);
+        if (vs_demo_shareholder(d, j)->pid == 0) err = vs_loopback_start(&d->here, j, NULL, diag);
     }
-    if (err == VS_OK) err = vs_demo_wait_daemons(d, diag);
+    if (err == VS_OK) err = vs_loopback_wait(&d->here, diag);
     for (uint32_t i = 1; err == VS_OK && i <= d->o.work.n_clients; i++) {
         if (vs_demo_client(d, i)->pid == 0) err = vs_demo_start_client(d, i, diag);
     }
@@ -69,13 +69,13 @@ static vs_err bring_back(vs_demo *d, vs_diag *diag)
 static vs_err open_round(vs_demo *d, uint32_t round, const double *params, uint32_t target,
                          vs_diag *diag)
 {
-    const vs_caller caller = vs_demo_caller(d);
+    const vs_caller caller = vs_loopback_caller(&d->here);
     const size_t n = vs_model_n_params(&d->o.model);
     vs_call_open open = {.round = round, .dim = (uint32_t)n, .target_clients = target};
     char name[32], path[VS_PROCESS_PATH_BYTES];
     vs_map file = {0};
     (void)snprintf(name, sizeof name, "model-%u.npy", round);
-    vs_err err = vs_demo_path(d, path, name, diag);
+    vs_err err = vs_loopback_path(&d->here, path, name, diag);
     if (err == VS_OK) err = vs_npy_write(path, params, &n, 1, diag);
     if (err == VS_OK) err = vs_map_file(&file, path, diag);
     if (err == VS_OK) err = vs_call_put_blob(&caller, file.p, file.len, &open.model_hash, diag);
@@ -131,7 +131,7 @@ static bool set_is_fixed(vs_demo *d, uint32_t round)
 static vs_err close_when_all_are_in(const vs_demo *d, watch *w, uint32_t round, uint32_t present,
                                     vs_diag *diag)
 {
-    const vs_caller caller = vs_demo_caller(d);
+    const vs_caller caller = vs_loopback_caller(&d->here);
     if (w->closed || present == d->o.work.n_clients || w->info.phase != vsw_Phase_COLLECT ||
         w->info.clients_submitted < present) {
         return VS_OK;
@@ -143,7 +143,7 @@ static vs_err close_when_all_are_in(const vs_demo *d, watch *w, uint32_t round, 
 /* Until the round is final. Kills shareholders as soon as the set is fixed, where that is due. */
 static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target, vs_diag *diag)
 {
-    const vs_caller caller = vs_demo_caller(d);
+    const vs_caller caller = vs_loopback_caller(&d->here);
     for (;;) {
         vs_err err = vs_call_round_info(&caller, round, &w->info, NULL, NULL, diag);
         if (err != VS_OK) return err;
@@ -160,10 +160,10 @@ static vs_err watch_round(vs_demo *d, watch *w, uint32_t round, uint32_t target,
         }
         show(d, w, round, target);
         err = close_when_all_are_in(d, w, round, target, diag);
-        if (err == VS_OK) err = vs_demo_alive(d, diag);
+        if (err == VS_OK) err = vs_loopback_alive(&d->here, diag);
         if (err != VS_OK) return err;
         if (!w->drop || w->shareholders_dropped || d->o.drop_shareholders == 0) {
-            (void)vs_stop_sleep(&d->stop, POLL_MS);
+            (void)vs_stop_sleep(&d->here.stop, POLL_MS);
         } else if (set_is_fixed(d, round)) {
             drop_shareholders(d);
             w->shareholders_dropped = true;
@@ -179,7 +179,7 @@ static vs_err fetch_result(vs_demo *d, uint32_t round, vs_demo_result *result, v
 {
     vs_err err = vs_demo_fetch_result(d, round, result, diag);
     for (int waited = 0; err == VS_ERR_STATE && waited < REPORT_MS; waited += POLL_MS) {
-        if (vs_stop_sleep(&d->stop, POLL_MS)) break;
+        if (vs_stop_sleep(&d->here.stop, POLL_MS)) break;
         err = vs_demo_fetch_result(d, round, result, diag);
     }
     return err;
@@ -217,7 +217,7 @@ vs_err vs_demo_round(vs_demo *d, vs_plain *plain, uint32_t round, double *params
                      vs_diag *diag)
 {
     watch w = {.drop = round == d->o.drop_round, .start = now_s()};
-    bool expected[VS_DEMO_CLIENTS_MAX + 1] = {false};
+    bool expected[VS_LOOPBACK_CLIENTS_MAX + 1] = {false};
     uint32_t target = d->o.work.n_clients;
     if (w.drop) {
         drop_clients(d); /* now, so that they surely have not submitted */

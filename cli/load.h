@@ -1,6 +1,6 @@
 /* cli/load.h - what the parts of `veilsum load` share.
  *
- * cmd_load.c reads the options and prints; load_setup.c makes a federation and its daemons;
+ * cmd_load.c reads the options and prints; load_setup.c says what the federation is like;
  * load_run.c plays one round and measures it. The clients are in bench/load.h. */
 #ifndef VS_CLI_LOAD_H
 #define VS_CLI_LOAD_H
@@ -9,13 +9,9 @@
 #include <stdint.h>
 
 #include "bench/load.h"
-#include "cli/demo_process.h"
+#include "cli/loopback.h"
 #include "cli/out.h"
-#include "cli/stop.h"
-#include "net/federation.h"
-#include "net/keys.h"
 
-#define VS_LOAD_SHAREHOLDERS_MAX 32u
 #define VS_LOAD_SCALES_MAX 3u
 
 typedef struct vs_load_options {
@@ -47,19 +43,13 @@ typedef struct vs_load_row {
 
 typedef struct vs_load {
     vs_load_options o;
-    vs_stop stop;
+    vs_loopback here; /* of the round that runs; stop is of all */
     vs_committee committee;
     uint32_t n_rows;
     vs_load_row row[VS_LOAD_SCALES_MAX];
     uint64_t columns; /* M */
     uint32_t n_plain;
     vs_load_result plain[2]; /* before and after */
-    /* of the round that runs */
-    char folder[VS_PROCESS_PATH_BYTES];
-    vs_federation *fed;
-    vs_keys *admin;
-    uint32_t n_processes;
-    vs_process process[1 + VS_LOAD_SHAREHOLDERS_MAX]; /* aggregator, shareholders */
     vs_progress progress;
 } vs_load;
 
@@ -68,12 +58,6 @@ typedef struct vs_load {
 /* Folder, keys, federation file, running daemons. end releases everything, also after a failure. */
 VS_MUST_CHECK vs_err vs_load_begin(vs_load *l, vs_diag *diag);
 void vs_load_end(vs_load *l);
-VS_MUST_CHECK vs_err vs_load_path(const vs_load *l, char out[VS_PROCESS_PATH_BYTES],
-                                  const char *name, vs_diag *diag);
-/* VS_ERR_STATE: a daemon has ended, or a signal has come. */
-VS_MUST_CHECK vs_err vs_load_alive(vs_load *l, vs_diag *diag);
-/* n different free ports of the loopback, as addresses. */
-VS_MUST_CHECK vs_err vs_load_free_addresses(char (*out)[64], uint32_t n, vs_diag *diag);
 
 /* --- load_run.c --- */
 

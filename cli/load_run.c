@@ -75,9 +75,9 @@ static void reset_own_peak(void)
 
 static void measure(vs_load *l, vs_load_row *row, double own_cpu_s)
 {
-    row->aggregator = usage_of(l->process[0].pid);
-    for (uint32_t j = 1; j < l->n_processes; j++) {
-        vs_usage u = usage_of(l->process[j].pid);
+    row->aggregator = usage_of(l->here.process[0].pid);
+    for (uint32_t j = 1; j < l->here.n_processes; j++) {
+        vs_usage u = usage_of(l->here.process[j].pid);
         row->shareholders_cpu_s += u.cpu_s;
         if (u.cpu_s > row->shareholder.cpu_s) row->shareholder.cpu_s = u.cpu_s;
         if (u.peak_rss > row->shareholder.peak_rss) row->shareholder.peak_rss = u.peak_rss;
@@ -91,9 +91,9 @@ static void measure(vs_load *l, vs_load_row *row, double own_cpu_s)
 
 static vs_err wait_phase(vs_load *l, bool (*reached)(vsw_Phase), vsw_RoundInfo *info, vs_diag *diag)
 {
-    const vs_caller caller = {.fed = l->fed, .keys = l->admin, .timeout_ms = CALL_MS};
+    const vs_caller caller = {.fed = l->here.fed, .keys = l->here.admin, .timeout_ms = CALL_MS};
     for (;;) {
-        vs_err err = vs_load_alive(l, diag);
+        vs_err err = vs_loopback_alive(&l->here, diag);
         if (err == VS_OK) err = vs_call_round_info(&caller, 1, info, NULL, NULL, diag);
         if (err != VS_OK) return err;
         if (reached(info->phase)) return VS_OK;
@@ -101,7 +101,7 @@ static vs_err wait_phase(vs_load *l, bool (*reached)(vsw_Phase), vsw_RoundInfo *
             return vs_fail(diag, VS_ERR_STATE, "the round ended without a result: %s",
                            info->detail);
         }
-        (void)vs_stop_sleep(&l->stop, POLL_MS);
+        (void)vs_stop_sleep(&l->here.stop, POLL_MS);
     }
 }
 
@@ -120,12 +120,12 @@ static bool on_watch(void *ctx, uint32_t done)
     vs_load *l = ctx;
     vs_diag ignored;
     vs_progress_set(&l->progress, done, l->o.clients);
-    return vs_load_alive(l, &ignored) != VS_OK;
+    return vs_loopback_alive(&l->here, &ignored) != VS_OK;
 }
 
 static vs_err open_round(vs_load *l, uint32_t clients, vsw_RoundInfo *info, vs_diag *diag)
 {
-    const vs_caller caller = {.fed = l->fed, .keys = l->admin, .timeout_ms = CALL_MS};
+    const vs_caller caller = {.fed = l->here.fed, .keys = l->here.admin, .timeout_ms = CALL_MS};
     const vs_call_open open = {.round = 1, .dim = l->o.dim, .target_clients = clients};
     vs_err err = vs_call_open_round(&caller, &open, diag);
     return err == VS_OK ? wait_phase(l, collects, info, diag) : err;
@@ -142,10 +142,10 @@ static vs_err audit(vs_load *l, vs_load_row *row, vs_diag *diag)
 {
     char folder[VS_PROCESS_PATH_BYTES];
     vs_audit_report report = {0};
-    (void)vs_process_stop_all(l->process, l->n_processes, STOP_MS);
-    vs_err err = vs_load_path(l, folder, "aggregator/ledger", diag);
+    (void)vs_process_stop_all(l->here.process, l->here.n_processes, STOP_MS);
+    vs_err err = vs_loopback_path(&l->here, folder, "aggregator/ledger", diag);
     if (err == VS_OK) {
-        err = vs_audit_dir(&report, folder, l->fed, NULL, print_problem, NULL, diag);
+        err = vs_audit_dir(&report, folder, l->here.fed, NULL, print_problem, NULL, diag);
     }
     row->audit_ok = err == VS_OK && report.ok;
     return err;
@@ -153,8 +153,8 @@ static vs_err audit(vs_load *l, vs_load_row *row, vs_diag *diag)
 
 static vs_err play(vs_load *l, vs_load_row *row, vs_diag *diag)
 {
-    const vs_load_spec spec = {.fed = l->fed,
-                               .admin = l->admin,
+    const vs_load_spec spec = {.fed = l->here.fed,
+                               .admin = l->here.admin,
                                .round = 1,
                                .clients = row->clients,
                                .parallel = l->o.parallel,
@@ -169,7 +169,7 @@ static vs_err play(vs_load *l, vs_load_row *row, vs_diag *diag)
     double own = cpu_s(getpid()), start = now_s();
     err = vs_load_clients(&row->load, &spec, diag);
     vs_diag daemon;
-    if (err == VS_ERR_STATE && vs_load_alive(l, &daemon) != VS_OK) *diag = daemon;
+    if (err == VS_ERR_STATE && vs_loopback_alive(&l->here, &daemon) != VS_OK) *diag = daemon;
     if (err == VS_OK && row->load.failed > 0) {
         err = vs_fail(diag, VS_ERR_STATE, "%u of %u clients failed; first: %s", row->load.failed,
                       row->clients, row->load.first_failure.text);
@@ -198,9 +198,10 @@ vs_err vs_load_round(vs_load *l, uint32_t clients, vs_load_row *row, vs_diag *di
     if (err == VS_OK) err = play(l, row, diag);
     vs_progress_end(&l->progress);
     if (err == VS_OK) err = audit(l, row, diag);
-    if (err != VS_OK && !l->stop.asked) {
-        for (uint32_t i = 0; i < l->n_processes; i++) {
-            if (l->process[i].pid == 0 || i < 2) vs_process_print_log(&l->process[i], LOG_LINES);
+    if (err != VS_OK && !l->here.stop.asked) {
+        for (uint32_t i = 0; i < l->here.n_processes; i++) {
+            if (l->here.process[i].pid == 0 || i < 2)
+                vs_process_print_log(&l->here.process[i], LOG_LINES);
         }
     }
     vs_load_end(l);
@@ -210,7 +211,7 @@ vs_err vs_load_round(vs_load *l, uint32_t clients, vs_load_row *row, vs_diag *di
 vs_err vs_load_plain_round(vs_load *l, vs_diag *diag)
 {
     char address[1][64];
-    vs_err err = vs_load_free_addresses(address, 1, diag);
+    vs_err err = vs_loopback_addresses(address, 1, diag);
     const vs_plain_spec spec = {.address = address[0],
                                 .clients = l->o.clients,
                                 .parallel = l->o.parallel,

@@ -55,3 +55,31 @@ int vs_pipeline_fill(const vs_args *args, vs_federation *fed)
     }
     return fill_privacy(args, fed);
 }
+
+vs_committee vs_pipeline_committee(uint32_t n)
+{
+    vs_committee c = {.n = n, .t = n / 5 > 0 ? n / 5 : 1};
+    c.k = n > 3 * c.t ? n - 3 * c.t : 1;
+    c.margin = c.t;
+    return c;
+}
+
+void vs_pipeline_use(vs_federation *to, const vs_federation *from, const vs_partition *parts,
+                     uint32_t n_clients)
+{
+    to->quantiser = from->quantiser;
+    to->quantiser.stochastic_rounding = true;
+    to->quantiser.max_weight = 1;
+    to->rotation = from->rotation;
+    to->k_stddevs = from->k_stddevs;
+    to->metrics = from->metrics;
+    to->target_unclipped_quantile = from->target_unclipped_quantile;
+    to->adaptive_clip_learning_rate = from->adaptive_clip_learning_rate;
+    to->privacy = from->privacy;
+    if (to->privacy.mechanism != VS_MECHANISM_NONE) return;
+    for (uint32_t i = 0; i < n_clients; i++) {
+        size_t rows;
+        (void)vs_partition_rows(parts, i, &rows);
+        if (rows > to->quantiser.max_weight) to->quantiser.max_weight = rows;
+    }
+}

@@ -4,11 +4,21 @@
 #define VS_CLI_PIPELINE_H
 
 #include "cli/args.h"
+#include "fl/partition.h"
 #include "net/federation.h"
 
 /* Fill quantiser (max_weight and rounding apart), rotation, metrics, adaptive clipping, privacy.
  * max_clients, min_clients are set. Returns VS_EXIT_OK, or VS_EXIT_USAGE after a message. */
 int vs_pipeline_fill(const vs_args *args, vs_federation *fed);
+
+/* Thresholds for n shareholders: those of the robust profile, with 3 of the private one. */
+vs_committee vs_pipeline_committee(uint32_t n);
+
+/* The same of another federation, whose clients hold parts 0..n_clients-1 of one machine's data:
+ * without a mechanism they weigh as many as their rows, and max_weight is the largest part's, so
+ * that no bit is wasted. */
+void vs_pipeline_use(vs_federation *to, const vs_federation *from, const vs_partition *parts,
+                     uint32_t n_clients);
 
 #define VS_PIPELINE_REAL(n, a, f, h)                                                               \
     {                                                                                              \

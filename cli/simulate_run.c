@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "cli/out.h"
+#include "cli/pipeline.h"
 #include "cli/simulate.h"
 #include "fl/draw.h"
 #include "fl/fedavg.h"
@@ -61,19 +62,7 @@ static vs_err make_federation(vs_simulate *s, vs_diag *diag)
     draft->min_cover = 0.8;
     draft->round_timeout_s = ROUND_TIMEOUT_S;
     draft->answer_timeout_s = ANSWER_TIMEOUT_S;
-    draft->quantiser = s->o.pipeline->quantiser;
-    draft->rotation = s->o.pipeline->rotation;
-    draft->k_stddevs = s->o.pipeline->k_stddevs;
-    draft->metrics = s->o.pipeline->metrics;
-    draft->target_unclipped_quantile = s->o.pipeline->target_unclipped_quantile;
-    draft->adaptive_clip_learning_rate = s->o.pipeline->adaptive_clip_learning_rate;
-    draft->privacy = s->o.pipeline->privacy;
-    for (uint32_t i = 0; draft->privacy.mechanism == VS_MECHANISM_NONE && i < s->o.work.n_clients;
-         i++) { /* the largest part: no bit is wasted */
-        size_t rows;
-        (void)vs_partition_rows(&s->parts, i, &rows);
-        if (rows > draft->quantiser.max_weight) draft->quantiser.max_weight = rows;
-    }
+    vs_pipeline_use(draft, s->o.pipeline, &s->parts, s->o.work.n_clients);
     const vs_local_options o = {.draft = draft,
                                 .n_clients = s->o.work.n_clients,
                                 .seed = sub_seed(s, SEED_PARTIES),

@@ -1,4 +1,4 @@
-#include "cli/demo_process.h"
+#include "cli/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

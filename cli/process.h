@@ -1,10 +1,10 @@
-/* cli/demo_process.h - child processes of the demo: this very program, started with other
+/* cli/process.h - child processes of demo and load: this very program, started with other
  * arguments.
  *
  * Each has its log file, its own process group (a Ctrl-C is ours to handle) and ends with us, even
  * when we are killed. They are signalled by their own process id only. */
-#ifndef VS_CLI_DEMO_PROCESS_H
-#define VS_CLI_DEMO_PROCESS_H
+#ifndef VS_CLI_PROCESS_H
+#define VS_CLI_PROCESS_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -45,4 +45,4 @@ struct json_t;
 void vs_process_events(const vs_process *p, const char *event, uint64_t round,
                        void (*visit)(void *ctx, const struct json_t *line), void *ctx);
 
-#endif /* VS_CLI_DEMO_PROCESS_H */
+#endif /* VS_CLI_PROCESS_H */
