@@ -275,7 +275,9 @@ static const vs_opt options[] = {
     TEXT("json", "FILE", NULL, "Write the rounds as JSON. Accuracies are fractions, 0 to 1."),
     TEXT("csv", "FILE", NULL, "Write the rounds as CSV."),
     TEXT("picture", "FILE", NULL,
-         "Accuracy, clipped coordinates, bytes and seconds; .svg or .png."),
+         "Accuracy, clipping, bytes, seconds by phase, and epsilon under a mechanism, over the "
+         "rounds; "
+         ".svg or .png."),
     TEXT("keep", "DIR", NULL, "Work in this folder and leave the ledger there."),
     {0}};
 

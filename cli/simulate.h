@@ -2,7 +2,7 @@
  *
  * cmd_simulate.c reads the options; simulate_run.c holds the two models, private and plain, and
  * plays the rounds; simulate_train.c trains clients on several threads; simulate_report.c prints,
- * and writes JSON, CSV and pictures. */
+ * and writes JSON and CSV; simulate_picture.c draws. */
 #ifndef VS_CLI_SIMULATE_H
 #define VS_CLI_SIMULATE_H
 
@@ -82,6 +82,8 @@ VS_MUST_CHECK vs_err vs_simulate_run(vs_simulate *s, vs_diag *diag);
 void vs_simulate_print_intro(const vs_simulate *s);
 void vs_simulate_print_row(const vs_simulate *s, const vs_simulate_row *row);
 void vs_simulate_print_end(const vs_simulate *s);
+/* The picture that was asked for (cli/simulate_picture.c). */
+VS_MUST_CHECK vs_err vs_simulate_draw(const vs_simulate *s, vs_diag *diag);
 /* The files that were asked for. */
 VS_MUST_CHECK vs_err vs_simulate_write(const vs_simulate *s, vs_diag *diag);
 /* Mean accuracy of the last ten rounds (or all). */

@@ -1,6 +1,6 @@
 /* What a simulation prints and writes. */
-#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include <jansson.h>
 
 #include "base/file.h"
-#include "cli/plot.h"
 #include "cli/simulate.h"
 
 static void print_pipeline(const vs_federation *p)
@@ -204,21 +203,32 @@ static vs_err write_json(const vs_simulate *s, vs_diag *diag)
     return err;
 }
 
+/* Empty for what does not apply. */
+static void cell(char *out, size_t out_len, double x)
+{
+    out[0] = '\0';
+    if (!isnan(x)) (void)snprintf(out, out_len, "%.6f", x);
+}
+
 static vs_err write_csv(const vs_simulate *s, vs_diag *diag)
 {
     vs_buf out = {0};
     vs_buf_text(&out,
                 "round,accuracy,plain_accuracy,clients_submitted,clients_included,"
                 "clipped_fraction,epsilon,upload_bytes_per_client,train_seconds,submit_seconds,"
-                "aggregate_seconds,plain_train_seconds,plain_average_seconds\n");
+                "aggregate_seconds,plain_train_seconds,plain_average_seconds,auc,plain_auc,"
+                "norm_clipped_fraction,clients_sampled\n");
     for (uint32_t i = 0; i < s->n_rows; i++) {
         const vs_simulate_row *r = &s->row[i];
-        char plain[24] = "";
-        if (s->o.plain) (void)snprintf(plain, sizeof plain, "%.6f", r->plain.accuracy);
-        vs_buf_printf(&out, "%u,%.6f,%s,%u,%u,%.8f,%.6g,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f\n",
-                      r->round, r->private_.accuracy, plain, r->submitted, r->included, r->clipped,
-                      r->epsilon, r->upload_bytes, r->train_s, r->submit_s, r->aggregate_s,
-                      r->plain_train_s, r->plain_average_s);
+        char plain[24], auc[24], plain_auc[24];
+        cell(plain, sizeof plain, s->o.plain ? r->plain.accuracy : NAN);
+        cell(auc, sizeof auc, r->private_.auc);
+        cell(plain_auc, sizeof plain_auc, s->o.plain ? r->plain.auc : NAN);
+        vs_buf_printf(
+            &out, "%u,%.6f,%s,%u,%u,%.8f,%.6g,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f,%s,%s,%.6f,%u\n",
+            r->round, r->private_.accuracy, plain, r->submitted, r->included, r->clipped,
+            r->epsilon, r->upload_bytes, r->train_s, r->submit_s, r->aggregate_s, r->plain_train_s,
+            r->plain_average_s, auc, plain_auc, r->norm_clipped, r->sampled);
     }
     vs_err err = vs_buf_check(&out);
     if (err == VS_OK) {
@@ -230,60 +240,11 @@ static vs_err write_csv(const vs_simulate *s, vs_diag *diag)
     return err;
 }
 
-/* Four panels: accuracy, clipped coordinates, bytes, seconds by phase. */
-static void write_script(FILE *out, const vs_simulate *s)
-{
-    (void)fputs("$data << EOD\n", out);
-    for (uint32_t i = 0; i < s->n_rows; i++) {
-        const vs_simulate_row *r = &s->row[i];
-        (void)fprintf(out, "%u %g %g %g %g %g %g %g\n", r->round, 100 * r->private_.accuracy,
-                      100 * r->plain.accuracy, 100 * r->clipped, (double)r->upload_bytes / 1e3,
-                      r->train_s, r->submit_s, r->aggregate_s);
-    }
-    (void)fputs("EOD\n", out);
-    vs_plot_output(out, s->o.picture, 1100, 760);
-    (void)fputs("set multiplot layout 2,2\nset grid ytics lc rgb '#dddddd'\nset border 3\n"
-                "set tics nomirror out\nset xlabel 'round'\nset xrange [0.5:*]\n"
-                "set title 'accuracy on the test set, %'\nset key bottom right\nplot ",
-                out);
-    if (s->o.plain) {
-        (void)fputs("$data using 1:3 with lines lw 5 lc rgb '#f0a860' title 'plain federated "
-                    "averaging', ",
-                    out);
-    }
-    (void)fputs("$data using 1:2 with lines lw 2 lc rgb '#1f4e9c' title 'private: only the sum is "
-                "known'\n"
-                "set yrange [0:0.01<*]\nunset key\n"
-                "set title 'clipped coordinates, %'\n"
-                "plot $data using 1:4 with lines lw 2 lc rgb '#b03060'\n"
-                "set title 'upload of one client, kB'\n"
-                "plot $data using 1:5 with lines lw 2 lc rgb '#2e8b57'\n"
-                "set title 'seconds of a private round'\nset key top right\nset style fill solid\n"
-                "plot $data using 1:($6+$7+$8) with filledcurves x1 lc rgb '#c0c0c0' title "
-                "'closing', $data using 1:($6+$7) with filledcurves x1 lc rgb '#1f4e9c' title "
-                "'sharing', $data using 1:6 with filledcurves x1 lc rgb '#f0a860' title "
-                "'training'\nunset multiplot\n",
-                out);
-}
-
-static vs_err write_picture(const vs_simulate *s, vs_diag *diag)
-{
-    char script[VS_SIMULATE_PATH_BYTES + 32];
-    (void)snprintf(script, sizeof script, "%s/plot.gnuplot", s->folder);
-    FILE *out = fopen(script, "w");
-    if (out == NULL) return vs_fail(diag, VS_ERR_IO, "%.400s: %s", script, strerror(errno));
-    write_script(out, s);
-    bool bad = ferror(out) != 0;
-    bad = fclose(out) != 0 || bad;
-    if (bad) return vs_fail(diag, VS_ERR_IO, "%.400s: cannot be written", script);
-    return vs_plot_run(script, diag);
-}
-
 vs_err vs_simulate_write(const vs_simulate *s, vs_diag *diag)
 {
     vs_err err = VS_OK;
     if (s->o.json != NULL) err = write_json(s, diag);
     if (err == VS_OK && s->o.csv != NULL) err = write_csv(s, diag);
-    if (err == VS_OK && s->o.picture != NULL) err = write_picture(s, diag);
+    if (err == VS_OK && s->o.picture != NULL) err = vs_simulate_draw(s, diag);
     return err;
 }

@@ -1,0 +1,92 @@
+/* veilsum simulate: what it writes, and what it is asked for wrongly. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "tests/cli/support_run.h"
+#include "tests/support.h"
+
+/* The text of a file in folder, malloc'd; "" when there is none. */
+static char *text_of(const char *folder, const char *name)
+{
+    char path[4096];
+    vs_buf bytes = {0};
+    vs_diag diag;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    vs_err err = vs_file_read(&bytes, path, 1 << 20, &diag);
+    char *text = calloc(bytes.len + 1, 1);
+    cr_assert_not_null(text);
+    if (err == VS_OK) memcpy(text, bytes.p, bytes.len);
+    vs_buf_free(&bytes);
+    return text;
+}
+
+static void expect_words(const char *text, bool there, const char *const *words)
+{
+    for (; *words != NULL; words++) {
+        cr_expect_eq(strstr(text, *words) != NULL, there, "%s in: %s", *words, text);
+    }
+}
+#define EXPECT_WORDS(text, there, ...)                                                             \
+    expect_words((text), (there), (const char *const[]){__VA_ARGS__, NULL})
+
+static bool has_gnuplot(void)
+{
+    return system("command -v gnuplot >/dev/null 2>&1") == 0; /* NOLINT: a fixed text */
+}
+
+#define SMALL "simulate", "--data", "digits:400", "--clients", "8"
+
+/* Accuracy, epsilon, clients, clipping, bytes and phases each have their panel; gnuplot has nothing
+ * to complain about. */
+Test(cli_simulate, draws_epsilon_and_losses_where_there_are_any)
+{
+    char *folder = vs_test_folder_new();
+    if (!has_gnuplot()) {
+        vs_test_skip("no gnuplot");
+        vs_test_folder_remove(folder);
+        return;
+    }
+    vs_run run =
+        VS_RUN(folder, SMALL, "--rounds", "2", "--dropout", "0.3", "--rotation", "hadamard",
+               "--clip-norm", "1", "--quantization-bits", "18", "--mechanism", "skellam",
+               "--noise-multiplier", "2", "--delta", "1e-5", "--max-epsilon", "9", "--picture",
+               "noisy.svg", "--csv", "noisy.csv", "--json", "noisy.json");
+    cr_expect_eq(run.status, 0, "%s%s", run.out, run.err);
+    cr_expect_str_empty(run.err);
+    vs_run_free(&run);
+    char *picture = text_of(folder, "noisy.svg");
+    EXPECT_WORDS(picture, true, "accuracy on the test set, %", "epsilon spent (delta 1e-05)",
+                 "max epsilon 9", "clients of a round", "clipped, %", "upload of one client, kB",
+                 "seconds of a private round", "training", "sharing", "closing");
+    EXPECT_WORDS(picture, false, "ROC");
+    free(picture);
+    char *csv = text_of(folder, "noisy.csv"), *json = text_of(folder, "noisy.json");
+    EXPECT_WORDS(csv, true, "round,accuracy,plain_accuracy,", ",epsilon,", "\n1,0.", "\n2,0.");
+    EXPECT_WORDS(json, true, "\"epsilon\"", "\"clipped_fraction\"", "\"upload_bytes_per_client\"",
+                 "\"train_seconds\"", "\"submit_seconds\"", "\"aggregate_seconds\"");
+    free(csv);
+    free(json);
+    vs_test_folder_remove(folder);
+}
+
+Test(cli_simulate, draws_one_round_without_complaint)
+{
+    char *folder = vs_test_folder_new();
+    if (!has_gnuplot()) {
+        vs_test_skip("no gnuplot");
+        vs_test_folder_remove(folder);
+        return;
+    }
+    vs_run run = VS_RUN(folder, SMALL, "--rounds", "1", "--picture", "one.svg");
+    cr_expect_eq(run.status, 0, "%s%s", run.out, run.err);
+    cr_expect_str_empty(run.err);
+    vs_run_free(&run);
+    char *picture = text_of(folder, "one.svg");
+    EXPECT_WORDS(picture, true, "accuracy on the test set, %", "upload of one client, kB");
+    EXPECT_WORDS(picture, false, "epsilon", "clients of a round", "ROC");
+    free(picture);
+    vs_test_folder_remove(folder);
+}
