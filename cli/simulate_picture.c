@@ -160,7 +160,7 @@ static void write_script(FILE *out, const vs_simulate *s)
     (void)snprintf(title, sizeof title, "%u clients (%s), %u shareholders, model %s, %u bits",
                    s->o.work.n_clients, partition, s->o.committee.n, spec,
                    s->o.pipeline->quantiser.bits);
-    const bool many = s->n_rows > 30;
+    const bool many = s->n_rows > 12;
     write_data(out, s);
     vs_plot_output(out, s->o.picture, columns * PANEL_WIDTH, rows * PANEL_HEIGHT + TITLE_HEIGHT);
     (void)fprintf(out, "set multiplot layout %u,%u title ", rows, columns);
