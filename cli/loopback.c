@@ -32,8 +32,12 @@ static void name_of(char out[NAME_BYTES], uint32_t j)
 vs_err vs_loopback_path(const vs_loopback *here, char out[VS_PROCESS_PATH_BYTES], const char *name,
                         vs_diag *diag)
 {
-    int len = snprintf(out, VS_PROCESS_PATH_BYTES, "%s/%s", here->folder, name);
-    if (len > 0 && len < (int)VS_PROCESS_PATH_BYTES) return VS_OK;
+    char path[VS_PROCESS_PATH_BYTES]; /* out may be a member of here */
+    int len = snprintf(path, sizeof path, "%s/%s", here->folder, name);
+    if (len > 0 && len < (int)sizeof path) {
+        memcpy(out, path, (size_t)len + 1);
+        return VS_OK;
+    }
     return vs_fail(diag, VS_ERR_LIMIT, "%s: path too long", here->folder);
 }
 
