@@ -65,7 +65,9 @@ static int fill_clients(const vs_args *args, vs_simulate_options *o)
     o->work = (vs_workload){.data = vs_args_text(args, "data"),
                             .n_clients = (uint32_t)vs_args_uint(args, "clients"),
                             .seed = vs_args_uint(args, "seed"),
-                            .table = {.label = vs_args_text(args, "label")}};
+                            .table = {.label = vs_args_text(args, "label")},
+                            .schema = vs_args_text(args, "schema"),
+                            .standardise = vs_args_flag(args, "standardise")};
     o->clients_per_round = (uint32_t)vs_args_uint(args, "clients-per-round");
     if (o->clients_per_round == 0) o->clients_per_round = o->work.n_clients;
     o->dropout = vs_args_real(args, "dropout");
@@ -238,8 +240,16 @@ static const vs_opt options[] = {
          "train.csv and test.csv, or with train-x.npy, train-y.npy, test-x.npy, test-y.npy; or "
          "digits (20000 generated images of digits), or digits:ROWS."),
     TEXT("label", "COLUMN", NULL, "Column of the label in CSV files. Default: the last."),
+    TEXT(
+        "schema", "FILE", NULL,
+        "What the columns of CSV files mean: numbers, categories, the label (veilsum table show)."),
     TEXT("impute", "HOW", "none",
-         "Missing values in CSV files: none (an error), zero, or mean (of the column)."),
+         "Missing values in CSV files: none (an error), zero, or mean (the schema's centre, or of "
+         "the column)."),
+    {.name = "standardise",
+     .kind = VS_OPT_FLAG,
+     .help = "Bring the numbers of tables to mean 0 and deviation 1 over all clients' rows. A real "
+             "federation does it with a round of sums: veilsum table sums."},
     UINT("clients", "K", 2, VS_SIMULATE_CLIENTS_MAX, "10", "In how many parts the data are cut."),
     UINT("min-clients", "N", 2, VS_SIMULATE_CLIENTS_MAX, "2",
          "A round with fewer is aborted; under a mechanism the noise is for so many."),

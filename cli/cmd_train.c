@@ -18,7 +18,8 @@ static int fill_training(const vs_args *args, vs_trainer *t)
     t->work = (vs_workload){.data = vs_args_text(args, "data"),
                             .n_clients = (uint32_t)vs_args_uint(args, "num-clients"),
                             .seed = vs_args_uint(args, "seed"),
-                            .table = {.label = vs_args_text(args, "label")}};
+                            .table = {.label = vs_args_text(args, "label")},
+                            .schema = vs_args_text(args, "schema")};
     t->client = (uint32_t)vs_args_uint(args, "client-index");
     t->options = (vs_train_options){.local_epochs = (uint32_t)vs_args_uint(args, "local-epochs"),
                                     .batch_size = (uint32_t)vs_args_uint(args, "batch-size"),
@@ -138,18 +139,24 @@ static const vs_opt options[] = {
      .arg = "DIR|digits",
      .kind = VS_OPT_TEXT,
      .fallback = "digits",
-     .help = "Folder with train-images-idx3-ubyte and its three companions (plain or .gz), with "
-             "train.csv and test.csv, or with train-x.npy, train-y.npy, test-x.npy, test-y.npy; or "
+     .help = "Folder with train-images-idx3-ubyte and train-labels-idx1-ubyte (plain or .gz), with "
+             "train.csv, or with train-x.npy and train-y.npy; or "
              "digits (20000 generated images of digits), or digits:ROWS."},
     {.name = "label",
      .arg = "COLUMN",
      .kind = VS_OPT_TEXT,
      .help = "Column of the label in CSV files. Default: the last."},
+    {.name = "schema",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "What the columns of CSV files mean: numbers, categories, the label; the same file at "
+             "all parties (veilsum table show)."},
     {.name = "impute",
      .arg = "HOW",
      .kind = VS_OPT_TEXT,
      .fallback = "none",
-     .help = "Missing values in CSV files: none (an error), zero, or mean (of the column)."},
+     .help = "Missing values in CSV files: none (an error), zero, or mean (the schema's centre, or "
+             "of the column in this file)."},
     {.name = "model",
      .arg = "SPEC",
      .kind = VS_OPT_TEXT,
@@ -159,17 +166,17 @@ static const vs_opt options[] = {
     {.name = "client-index",
      .arg = "I",
      .kind = VS_OPT_UINT,
-     .required = true,
      .min = 1,
      .max = VS_PARTITION_CLIENTS_MAX,
+     .fallback = "1",
      .help = "Which part of the data is ours, from 1."},
     {.name = "num-clients",
      .arg = "K",
      .kind = VS_OPT_UINT,
-     .required = true,
      .min = 1,
      .max = VS_PARTITION_CLIENTS_MAX,
-     .help = "In how many parts the data are cut."},
+     .fallback = "1",
+     .help = "In how many parts the data are cut; 1: all of it is ours."},
     {.name = "partition",
      .arg = "KIND",
      .kind = VS_OPT_TEXT,

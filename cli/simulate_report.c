@@ -64,6 +64,11 @@ void vs_simulate_print_row(const vs_simulate *s, const vs_simulate_row *r)
                  100 * r->private_.accuracy, plain, 100 * r->clipped,
                  (double)r->upload_bytes / 1000, r->train_s + r->submit_s + r->aggregate_s,
                  plain_s);
+    if (!isnan(r->private_.auc)) { /* two classes: accuracy may say little */
+        (void)printf("%14s AUC %.4f", "", r->private_.auc);
+        if (s->o.plain) (void)printf(", plain %.4f", r->plain.auc);
+        (void)printf("\n");
+    }
     if (r->epsilon > 0) {
         (void)printf("%14s epsilon %.4g of %g, clip_norm %.4g\n", "", r->epsilon,
                      s->o.pipeline->privacy.max_epsilon, r->clip_norm);

@@ -5,6 +5,7 @@
 #ifndef VS_CLI_WORKLOAD_H
 #define VS_CLI_WORKLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -15,6 +16,9 @@ typedef struct vs_workload {
     const char *data; /* borrowed: a folder (vs_dataset_load), "digits" or "digits:ROWS" */
     vs_partition_rule partition;
     vs_table_options table; /* how CSV files are read */
+    const char *schema;     /* borrowed: file that says what their columns mean, or NULL */
+    bool standardise;       /* vs_workload_all only: numbers by mean and deviation of the training
+                               set, as a round of sums would give them */
     uint32_t n_clients;
     uint64_t seed;
 } vs_workload;

@@ -100,7 +100,7 @@ static vs_err load_idx_half(vs_dataset *out, const char *folder, const char *hal
 static vs_err load_idx(vs_dataset *train, vs_dataset *test, const char *folder, vs_diag *diag)
 {
     vs_err err = load_idx_half(train, folder, "train", diag);
-    return err == VS_OK ? load_idx_half(test, folder, "t10k", diag) : err;
+    return err == VS_OK && test != NULL ? load_idx_half(test, folder, "t10k", diag) : err;
 }
 
 /* --- arrays ---------------------------------------------------------------------------------- */
@@ -180,8 +180,11 @@ static vs_err load_tables(vs_dataset *train, vs_dataset *test, const char *train
 {
     vs_buf names[2] = {{0}, {0}};
     vs_err err = vs_table_read(train, &names[0], train_path, options, diag);
-    if (err == VS_OK) err = vs_table_read(test, &names[1], test_path, options, diag);
-    if (err == VS_OK &&
+    if (err == VS_OK && test != NULL) {
+        err = vs_table_read(test, &names[1], test_path, options, diag);
+    }
+    /* By a schema features are the same, in whatever order the columns stand. */
+    if (err == VS_OK && test != NULL && (options == NULL || options->schema == NULL) &&
         (names[0].len != names[1].len || memcmp(names[0].p, names[1].p, names[0].len) != 0)) {
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s and %s differ in the names of their columns",
                       train_path, test_path);
@@ -196,7 +199,7 @@ static vs_err load_arrays(vs_dataset *train, vs_dataset *test, const char *folde
     static const char *const stems[] = {"train", "test"};
     vs_dataset *const sets[] = {train, test};
     vs_err err = VS_OK;
-    for (int i = 0; i < 2 && err == VS_OK; i++) {
+    for (int i = 0; i < (test != NULL ? 2 : 1) && err == VS_OK; i++) {
         char x[PATH_BYTES], y[PATH_BYTES];
         int n = snprintf(x, sizeof x, "%s/%s-x.npy", folder, stems[i]);
         VS_ASSERT(n > 0 && n < PATH_BYTES); /* the caller found train-x.npy in it */
@@ -211,16 +214,25 @@ vs_err vs_dataset_load(vs_dataset *train, vs_dataset *test, const char *folder,
 {
     char path[PATH_BYTES], test_path[PATH_BYTES];
     vs_err err;
-    VS_ASSERT(train != NULL && test != NULL && folder != NULL);
+    VS_ASSERT(train != NULL && folder != NULL);
     memset(train, 0, sizeof *train);
-    memset(test, 0, sizeof *test);
-    if (has(test_path, folder, "test.csv") && has(path, folder, "train.csv")) {
+    if (test != NULL) memset(test, 0, sizeof *test);
+    if ((has(test_path, folder, "test.csv") || test == NULL) && has(path, folder, "train.csv")) {
         err = load_tables(train, test, path, test_path, options, diag);
     } else if (has(path, folder, "train-x.npy")) {
         err = load_arrays(train, test, folder, diag);
     } else {
         err = load_idx(train, test, folder, diag);
+        if (err == VS_ERR_IO && !has(path, folder, "train-images-idx3-ubyte") &&
+            !has(path, folder, "train-images-idx3-ubyte.gz")) {
+            err =
+                vs_fail(diag, err,
+                        "%.400s: has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz, no "
+                        "train-x.npy, and no train.csv%s",
+                        folder, test == NULL ? "" : " with test.csv");
+        }
     }
+    if (err == VS_OK && test == NULL) return VS_OK;
     if (err == VS_OK && train->n_features != test->n_features) {
         err = vs_fail(diag, VS_ERR_MALFORMED,
                       "%s: the training set has %u features (pixels), the test set has %u", folder,

@@ -17,12 +17,17 @@
 typedef enum vs_impute {
     VS_IMPUTE_NONE, /* a missing value is an error */
     VS_IMPUTE_ZERO,
-    VS_IMPUTE_MEAN, /* of the column's values in the same file */
+    VS_IMPUTE_MEAN, /* the schema's centre; without one, of the column's values in the same file */
+    VS_IMPUTE_KEEP, /* they stay NAN: for fl/scale.h, not for training */
 } vs_impute;
+
+struct vs_schema;
 
 typedef struct vs_table_options {
     const char *label; /* borrowed: name of the label's column; NULL: the last */
     vs_impute impute;
+    const struct vs_schema *schema; /* borrowed: what columns mean (fl/schema.h), the label too;
+                                       NULL: all are numbers */
 } vs_table_options;
 
 #define VS_DATASET_ROWS_MAX (UINT32_C(1) << 24)
@@ -44,7 +49,7 @@ typedef struct vs_dataset {
  *   train-x.npy [rows, features...], train-y.npy [rows], test-x.npy and test-y.npy.
  * Both sets get the larger n_classes. On VS_OK the caller owns both (vs_dataset_free), else both
  * are zero. Errors name the file: missing, truncated, wrong magic, rows and labels that differ in
- * number. */
+ * number. test may be NULL: then train.csv alone, or the training half, is enough. */
 VS_MUST_CHECK vs_err vs_dataset_load(vs_dataset *train, vs_dataset *test, const char *folder,
                                      const vs_table_options *options, vs_diag *diag);
 /* One pair of IDX files, or of .npy files (labels: whole numbers 0 to 255). */

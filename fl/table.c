@@ -7,6 +7,14 @@
 
 #include "base/file.h"
 #include "fl/csv.h"
+#include "fl/schema.h"
+
+/* A column of the file: its meaning (NULL: plain numbers), and its first feature. */
+typedef struct place {
+    const vs_schema_column *meaning;
+    vs_schema_kind kind;
+    uint32_t feature;
+} place;
 
 /* What is known of a file while it is read. */
 typedef struct table {
@@ -15,9 +23,11 @@ typedef struct table {
     const vs_table_options *o;
     vs_diag *diag;
     size_t n_columns, label;  /* of the file; which column is the label */
+    place *column;            /* owned: n_columns */
+    size_t width;             /* features of a row */
     vs_buf names;             /* owned: of all columns, each with a final zero */
     size_t n_rows, n_missing; /* so far */
-    float *values;            /* owned: n_rows of n_columns - 1; missing: NAN */
+    float *values;            /* owned: n_rows of width; missing: NAN */
     uint8_t *labels;          /* owned */
     size_t room;              /* rows */
 } table;
@@ -43,6 +53,47 @@ static vs_err find_label(table *t)
     }
     return vs_fail(t->diag, VS_ERR_MALFORMED, "%s: has no column \"%.80s\" for the label", t->name,
                    t->o->label);
+}
+
+/* Without a schema: numbers in the order of the file, and the label. */
+static void all_numbers(table *t)
+{
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (i == t->label) {
+            t->column[i] = (place){.kind = VS_SCHEMA_LABEL};
+        } else {
+            t->column[i] = (place){.kind = VS_SCHEMA_NUMBER, .feature = (uint32_t)t->width++};
+        }
+    }
+}
+
+/* Column by column, in any order. */
+static vs_err by_schema(table *t)
+{
+    const vs_schema *s = t->o->schema;
+    size_t n_used = 0, n_wanted = 0;
+    t->width = s->n_features;
+    for (size_t i = 0; i < t->n_columns; i++) {
+        const vs_schema_column *c = vs_schema_find(s, vs_csv_field(&t->csv, i));
+        if (c == NULL) {
+            return vs_fail(t->diag, VS_ERR_MALFORMED,
+                           "%s: column \"%.60s\" is not in the schema; add it there, as kind skip "
+                           "if it is not to be used",
+                           t->name, column_name(t, i));
+        }
+        t->column[i] = (place){.meaning = c, .kind = c->kind, .feature = c->feature};
+        if (c->kind == VS_SCHEMA_LABEL) t->label = i;
+        n_used += c->kind != VS_SCHEMA_SKIP;
+    }
+    for (size_t i = 0; i < s->n_columns; i++) n_wanted += s->column[i].kind != VS_SCHEMA_SKIP;
+    for (size_t i = 0; i < s->n_columns && n_used < n_wanted; i++) {
+        bool found = s->column[i].kind == VS_SCHEMA_SKIP;
+        for (size_t k = 0; k < t->n_columns; k++) found |= t->column[k].meaning == &s->column[i];
+        if (found) continue;
+        return vs_fail(t->diag, VS_ERR_MALFORMED, "%s: has no column \"%.60s\" of the schema",
+                       t->name, s->column[i].name);
+    }
+    return VS_OK;
 }
 
 static int by_text(const void *a, const void *b)
@@ -86,7 +137,13 @@ static vs_err read_names(table *t)
     }
     err = vs_buf_check(&t->names);
     if (err == VS_OK) err = refuse_twins(t);
+    t->column = calloc(t->n_columns, sizeof *t->column);
+    if (err == VS_OK && t->column == NULL) {
+        err = vs_fail(t->diag, VS_ERR_NOMEM, "%s: out of memory", t->name);
+    }
+    if (err == VS_OK && t->o->schema != NULL) return by_schema(t);
     if (err == VS_OK) err = find_label(t);
+    if (err == VS_OK) all_numbers(t);
     return err;
 }
 
@@ -107,18 +164,28 @@ static vs_err bad_field(const table *t, size_t i, const char *want)
                    t->name, t->csv.line, column_name(t, i), vs_csv_field(&t->csv, i), want);
 }
 
+/* Is the value missing, and may it be? */
+static vs_err look_for_value(table *t, size_t i, bool *missing)
+{
+    *missing = is_missing(vs_csv_field(&t->csv, i));
+    if (!*missing || t->o->impute != VS_IMPUTE_NONE) return VS_OK;
+    return vs_fail(t->diag, VS_ERR_MALFORMED,
+                   "%s: line %zu: column \"%.60s\": the value is missing; fill it in, or ask "
+                   "for impute zero or mean",
+                   t->name, t->csv.line, column_name(t, i));
+}
+
 static vs_err read_value(table *t, size_t i, float *out)
 {
     const char *field = vs_csv_field(&t->csv, i);
     char *end;
+    bool missing;
     *out = NAN;
-    if (is_missing(field)) {
+    vs_err err = look_for_value(t, i, &missing);
+    if (err != VS_OK) return err;
+    if (missing) {
         t->n_missing++;
-        if (t->o->impute != VS_IMPUTE_NONE) return VS_OK;
-        return vs_fail(t->diag, VS_ERR_MALFORMED,
-                       "%s: line %zu: column \"%.60s\": the value is missing; fill it in, or ask "
-                       "for impute zero or mean",
-                       t->name, t->csv.line, column_name(t, i));
+        return VS_OK;
     }
     float v = strtof(field, &end);
     if (*end != '\0' || end == field || strpbrk(field, "xXnN") != NULL) {
@@ -129,9 +196,35 @@ static vs_err read_value(table *t, size_t i, float *out)
     return VS_OK;
 }
 
+/* One feature for each category, all 0 where the value is missing. */
+static vs_err read_category(table *t, size_t i, float *out)
+{
+    const vs_schema_column *c = t->column[i].meaning;
+    uint32_t which;
+    bool missing;
+    for (uint32_t k = 0; k < c->n_values; k++) out[k] = 0;
+    if (!vs_schema_value(&which, c, vs_csv_field(&t->csv, i)) ||
+        (c->other && which == c->n_values - 1)) {
+        vs_err err = look_for_value(t, i, &missing);
+        if (err != VS_OK || missing) return err;
+        if (!c->other) return bad_field(t, i, "is not among the schema's categories");
+    }
+    out[which] = 1;
+    return VS_OK;
+}
+
 static vs_err read_label(table *t, uint8_t *out)
 {
     const char *field = vs_csv_field(&t->csv, t->label);
+    const vs_schema_column *c = t->column[t->label].meaning;
+    uint32_t which;
+    if (c != NULL && c->n_values > 0) {
+        if (!vs_schema_value(&which, c, field)) {
+            return bad_field(t, t->label, "is not among the schema's labels");
+        }
+        *out = (uint8_t)which;
+        return VS_OK;
+    }
     unsigned v = 0;
     size_t len = strlen(field);
     for (size_t k = 0; k < len && v < 256; k++) {
@@ -144,7 +237,7 @@ static vs_err read_label(table *t, uint8_t *out)
 
 static vs_err make_room(table *t)
 {
-    const size_t width = t->n_columns - 1;
+    const size_t width = t->width;
     const size_t most = VS_DATASET_BYTES_MAX / (width * sizeof *t->values);
     if (t->n_rows < t->room) return VS_OK;
     if (t->n_rows >= VS_DATASET_ROWS_MAX || t->n_rows >= most) {
@@ -173,9 +266,11 @@ static vs_err read_row(table *t)
     }
     vs_err err = make_room(t);
     if (err != VS_OK) return err;
-    float *out = t->values + t->n_rows * (t->n_columns - 1);
+    float *row = t->values + t->n_rows * t->width;
     for (size_t i = 0; i < t->n_columns && err == VS_OK; i++) {
-        if (i != t->label) err = read_value(t, i, out++);
+        float *out = row + t->column[i].feature;
+        if (t->column[i].kind == VS_SCHEMA_NUMBER) err = read_value(t, i, out);
+        if (t->column[i].kind == VS_SCHEMA_CATEGORY) err = read_category(t, i, out);
     }
     if (err == VS_OK) err = read_label(t, &t->labels[t->n_rows]);
     if (err == VS_OK) t->n_rows++;
@@ -195,10 +290,12 @@ static vs_err read_rows(table *t)
     return vs_fail(t->diag, VS_ERR_MALFORMED, "%s: has no rows after its first line", t->name);
 }
 
-/* Missing values of one column: zero, or the mean of the others. */
-static vs_err fill_column(table *t, size_t column, size_t feature)
+/* Missing values of one column: zero, the schema's centre, or the mean of the others. */
+static vs_err fill_column(table *t, size_t column)
 {
-    const size_t width = t->n_columns - 1;
+    const size_t width = t->width, feature = t->column[column].feature;
+    const vs_schema_column *c = t->column[column].meaning;
+    const bool given = c != NULL && c->scaled;
     double sum = 0.0;
     size_t n = 0;
     for (size_t row = 0; row < t->n_rows; row++) {
@@ -207,13 +304,14 @@ static vs_err fill_column(table *t, size_t column, size_t feature)
         sum += (double)v;
         n++;
     }
-    if (n == 0 && t->o->impute == VS_IMPUTE_MEAN) {
+    if (n == 0 && t->o->impute == VS_IMPUTE_MEAN && !given) {
         return vs_fail(t->diag, VS_ERR_MALFORMED,
                        "%s: column \"%.60s\" has no value, so no mean; leave it out, or ask for "
                        "impute zero",
                        t->name, column_name(t, column));
     }
-    const float fill = t->o->impute == VS_IMPUTE_MEAN ? (float)(sum / (double)n) : 0.0f;
+    const double mean = given ? c->centre : sum / (double)n;
+    const float fill = t->o->impute == VS_IMPUTE_MEAN ? (float)mean : 0.0f;
     for (size_t row = 0; row < t->n_rows; row++) {
         float *v = &t->values[row * width + feature];
         if (isnan(*v)) *v = fill;
@@ -223,23 +321,41 @@ static vs_err fill_column(table *t, size_t column, size_t feature)
 
 static vs_err fill_missing(table *t)
 {
-    size_t feature = 0;
     vs_err err = VS_OK;
-    if (t->n_missing == 0) return VS_OK;
+    if (t->n_missing == 0 || t->o->impute == VS_IMPUTE_KEEP) return VS_OK;
     for (size_t i = 0; i < t->n_columns && err == VS_OK; i++) {
-        if (i != t->label) err = fill_column(t, i, feature++);
+        if (t->column[i].kind == VS_SCHEMA_NUMBER) err = fill_column(t, i);
     }
     return err;
+}
+
+/* (value - centre) / scale, where the schema says so. */
+static vs_err scale_columns(table *t)
+{
+    for (size_t i = 0; i < t->n_columns; i++) {
+        const vs_schema_column *c = t->column[i].meaning;
+        if (c == NULL || !c->scaled) continue;
+        for (size_t row = 0; row < t->n_rows; row++) {
+            float *v = &t->values[row * t->width + t->column[i].feature];
+            *v = (float)(((double)*v - c->centre) / c->scale);
+            if (!isinf(*v)) continue;
+            return vs_fail(t->diag, VS_ERR_MALFORMED,
+                           "%s: column \"%.60s\": too large after scaling by the schema", t->name,
+                           column_name(t, i));
+        }
+    }
+    return VS_OK;
 }
 
 /* --- the file -------------------------------------------------------------------------------- */
 
 static void give(vs_dataset *out, vs_buf *columns, table *t)
 {
-    uint8_t most = 0;
+    const vs_schema_column *label = t->column[t->label].meaning;
+    uint8_t most = label != NULL && label->n_values > 0 ? (uint8_t)(label->n_values - 1) : 0;
     for (size_t i = 0; i < t->n_rows; i++) most = t->labels[i] > most ? t->labels[i] : most;
     *out = (vs_dataset){.n_rows = t->n_rows,
-                        .n_features = (uint32_t)(t->n_columns - 1),
+                        .n_features = (uint32_t)t->width,
                         .n_classes = (uint32_t)most + 1,
                         .values = t->values,
                         .labels = t->labels};
@@ -247,7 +363,8 @@ static void give(vs_dataset *out, vs_buf *columns, table *t)
     t->labels = NULL;
     for (size_t i = 0; columns != NULL && i < t->n_columns; i++) {
         const char *name = column_name(t, i);
-        if (i != t->label) vs_buf_bytes(columns, name, strlen(name) + 1);
+        const bool used = t->column[i].kind != VS_SCHEMA_SKIP && i != t->label;
+        if (used) vs_buf_bytes(columns, name, strlen(name) + 1);
     }
 }
 
@@ -262,6 +379,7 @@ vs_err vs_table_parse(vs_dataset *out, vs_buf *columns, const uint8_t *bytes, si
     vs_err err = read_names(&t);
     if (err == VS_OK) err = read_rows(&t);
     if (err == VS_OK) err = fill_missing(&t);
+    if (err == VS_OK) err = scale_columns(&t);
     if (err == VS_OK) {
         give(out, columns, &t);
         err = columns != NULL ? vs_buf_check(columns) : VS_OK;
@@ -269,6 +387,7 @@ vs_err vs_table_parse(vs_dataset *out, vs_buf *columns, const uint8_t *bytes, si
     }
     vs_csv_free(&t.csv);
     vs_buf_free(&t.names);
+    free(t.column);
     free(t.values);
     free(t.labels);
     return err;

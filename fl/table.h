@@ -2,7 +2,9 @@
  *
  * The first record names the columns. One column is the label, a whole number 0..255; the others
  * are features in their order, decimal numbers. Empty fields and NA, NaN, null and ? (any case) are
- * missing. Text columns are not encoded here: every party would have to do it alike. */
+ * missing. Text columns need a schema (fl/schema.h), which every party has alike: then features are
+ * in the schema's order, every column of the file must be in it, and every one of it in the file
+ * (kind skip apart). */
 #ifndef VS_FL_TABLE_H
 #define VS_FL_TABLE_H
 
@@ -11,7 +13,7 @@
 #include "fl/dataset.h"
 
 /* On VS_OK the caller owns *out (vs_dataset_free), else it is zero. columns (may be NULL; else
- * zero-initialised, vs_buf_free) becomes the features' names, each with a final zero.
+ * zero-initialised, vs_buf_free) becomes the names of the columns in use, each with a final zero.
  * VS_ERR_MALFORMED and VS_ERR_LIMIT name file, line and column. */
 VS_MUST_CHECK vs_err vs_table_read(vs_dataset *out, vs_buf *columns, const char *path,
                                    const vs_table_options *o, vs_diag *diag);
