@@ -11,9 +11,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
-
-#define VS_NPY_DIMS_MAX 8u
-#define VS_NPY_HEADER_MAX 10000u /* bytes of the text header; numpy's own limit */
+#include "fl/npy_header.h"
 
 typedef struct vs_npy {
     double *data; /* owned; n values, read only where map is not empty */

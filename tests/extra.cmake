@@ -117,3 +117,12 @@ if(VS_PYTHON)
   add_test(NAME cli.outside COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/outside.py $<TARGET_FILE:veilsum>)
   set_tests_properties(cli.outside PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 endif()
+
+# Array files between us and Python, both ways (tests/fl/containers).
+add_executable(tensor_convert ${CMAKE_CURRENT_LIST_DIR}/fl/containers/convert.c)
+target_link_libraries(tensor_convert PRIVATE vs_fl)
+if(VS_PYTHON)
+  add_test(NAME fl.containers COMMAND ${VS_PYTHON} -B
+    ${PROJECT_SOURCE_DIR}/tests/fl/containers/containers.py $<TARGET_FILE:tensor_convert>)
+  set_tests_properties(fl.containers PROPERTIES TIMEOUT 300)
+endif()
