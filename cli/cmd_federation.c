@@ -103,8 +103,21 @@ static void parameter_rows(vs_table *t, const vs_federation *fed)
         range, (unsigned long long)q->max_weight,
         q->stochastic_rounding ? "stochastic rounding" : "rounding to nearest");
     pipeline_rows(t, fed);
+    if (fed->num_params != 0) {
+        row(t, "update", "%u values%s", fed->num_params,
+            fed->n_tensors > 0 ? " in the tensors below" : "");
+    }
     row(t, "results", "%s", fed->public_results ? "served to everyone" : "for members only");
     if (fed->demo) row(t, "demo", "yes: clients may reveal their updates; not for real data");
+}
+
+static void tensor_rows(vs_table *t, const vs_federation *fed)
+{
+    char dims[200];
+    for (uint32_t i = 0; i < fed->n_tensors; i++) {
+        vs_tensor_dims_text(dims, sizeof dims, &fed->tensor[i]);
+        row(t, fed->tensor[i].name, "%s", dims);
+    }
 }
 
 static void tolerance_rows(vs_table *t, const vs_federation *fed)
@@ -154,21 +167,28 @@ static int show_text(const vs_federation *fed)
     vs_table head = {.columns = 2};
     vs_table parameters = {.columns = 2, .indent = 2};
     vs_table tolerance = {.columns = 2, .indent = 2};
+    vs_table tensors = {.columns = 2, .indent = 2};
     vs_hex_encode(id, fed->id.b, 32);
     row(&head, "federation", "%s", fed->name);
     row(&head, "id", "%s", id);
     row(&head, "log", "%s", fed->origin);
     parameter_rows(&parameters, fed);
     tolerance_rows(&tolerance, fed);
+    tensor_rows(&tensors, fed);
     int status = vs_table_print(&head, stdout);
     (void)printf("\nParameters\n");
     if (status == VS_EXIT_OK) status = vs_table_print(&parameters, stdout);
+    if (fed->n_tensors > 0) {
+        (void)printf("\nTensors of an update\n");
+        if (status == VS_EXIT_OK) status = vs_table_print(&tensors, stdout);
+    }
     (void)printf("\nTolerates\n");
     if (status == VS_EXIT_OK) status = vs_table_print(&tolerance, stdout);
     (void)printf("\nParties\n");
     if (status == VS_EXIT_OK) status = show_parties(fed);
     vs_table_free(&head);
     vs_table_free(&parameters);
+    vs_table_free(&tensors);
     vs_table_free(&tolerance);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "cli/out.h"
 #include "cli/pipeline.h"
 #include "net/federation.h"
+#include "net/federation_tensors.h"
 #include "net/keys.h"
 
 enum { PATH_BYTES = 4096 };
@@ -164,6 +165,25 @@ static int fill_numbers(const vs_args *args, vs_federation *fed)
     return status;
 }
 
+static int fill_tensors(const vs_args *args, vs_federation *fed)
+{
+    const char *path = vs_args_text(args, "tensors-from");
+    vs_tensors from;
+    vs_diag diag;
+    if (path == NULL) {
+        fed->num_params = (uint32_t)vs_args_uint(args, "num-params");
+        return VS_EXIT_OK;
+    }
+    if (vs_args_given(args, "num-params")) {
+        return vs_args_usage(args, "--num-params: not together with --tensors-from");
+    }
+    vs_err err = vs_tensors_open(&from, path, VS_DIM_MAX, &diag);
+    if (err != VS_OK) return vs_out_fail(&diag);
+    err = vs_federation_set_tensors(fed, &from, path, &diag);
+    vs_tensors_free(&from);
+    return err == VS_OK ? VS_EXIT_OK : vs_out_fail(&diag);
+}
+
 static int print_new(const vs_federation *fed, const char *path, const vs_buf *text, bool json)
 {
     vs_federation *again;
@@ -210,6 +230,7 @@ static int run_new(const vs_args *args)
     if (fed == NULL) return vs_out_error("out of memory");
     int status = fill_committee(args, &fed->committee);
     if (status == VS_EXIT_OK) status = fill_numbers(args, fed);
+    if (status == VS_EXIT_OK) status = fill_tensors(args, fed);
     if (status == VS_EXIT_OK) status = fill_parties(args, fed);
     if (status == VS_EXIT_OK) status = write_new(args, fed);
     vs_federation_free(fed);
@@ -281,6 +302,11 @@ static const vs_opt options[] = {
      .kind = VS_OPT_CHOICE,
      .fallback = "stochastic",
      .help = "How coordinates are rounded; stochastic is unbiased."},
+    TEXT("tensors-from", "FILE",
+         "An .npz or .safetensors file, for instance the model: an update consists of tensors with "
+         "its names and shapes, in every round. Only names and shapes are read."),
+    UINT("num-params", "L", VS_DIM_MAX, "0",
+         "Number of values of an update in every round; 0: each round says."),
     TEXT("origin", "NAME",
          "Name of the transparency log, best a host name and path that you own. Default: the name "
          "of the aggregator's key."),
@@ -312,7 +338,8 @@ const vs_command vs_cmd_federation_new = {
                 "    --shareholder s1.pub@tcp://10.0.0.11:7101 \\\n"
                 "    --shareholder s2.pub@tcp://10.0.0.12:7101 \\\n"
                 "    --shareholder s3.pub@tcp://10.0.0.13:7101 \\\n"
-                "    --shareholder s4.pub@tcp://10.0.0.14:7101\n"
+                "    --shareholder s4.pub@tcp://10.0.0.14:7101 \\\n"
+                "    --tensors-from model.safetensors\n"
                 "veilsum federation new --name sensors --admin admin.pub \\\n"
                 "    --aggregator agg.pub@tcp://10.0.0.1:7100 \\\n"
                 "    --shareholder s1.pub@tcp://10.0.0.11:7101 \\\n"

@@ -181,6 +181,8 @@ vs_err vs_dp_plan_make(vs_dp_plan *out, const vs_dp_goal *goal, vs_diag *diag)
     *out = (vs_dp_plan){.fed = *goal->fed};
     vs_federation *fed = &out->fed;
     fed->file = (vs_buf){0};
+    fed->tensor = NULL;
+    fed->n_tensors = fed->num_params = 0; /* the goal says how many */
     fed->quantiser.max_weight = 1;
     fed->quantiser.stochastic_rounding = true;
     if (fed->privacy.clients_per_round == 0) fed->privacy.clients_per_round = fed->min_clients;

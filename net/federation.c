@@ -91,6 +91,7 @@ void vs_federation_free(vs_federation *fed)
     if (fed == NULL) return;
     vs_tls_free(fed->tls);
     vs_buf_free(&fed->file);
+    free(fed->tensor);
     free(fed);
 }
 

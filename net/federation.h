@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "fl/privacy.h"
 #include "fl/quantise.h"
+#include "fl/tensors.h"
 #include "ledger/note.h"
 #include "ledger/policy.h"
 #include "mpc/params.h"
@@ -20,7 +21,7 @@
 #include "net/tls.h"
 
 #define VS_REWARD_MAX 1000000u         /* credits for one submission */
-#define VS_FEDERATION_FILE_MAX 131072u /* bytes */
+#define VS_FEDERATION_FILE_MAX 524288u /* bytes */
 
 typedef struct vs_fed_party {
     char name[VS_NOTE_NAME_MAX + 1];
@@ -60,6 +61,9 @@ typedef struct vs_federation {
     double target_unclipped_quantile;   /* adaptive clipping: 0 is off (the default) */
     double adaptive_clip_learning_rate; /* default 0.2 */
     vs_privacy privacy;                 /* mechanism "none" by default */
+    uint32_t num_params;                /* values of an update in every round; 0: each round says */
+    uint32_t n_tensors;                 /* 0: an update has no named parts */
+    vs_tensor_shape *tensor; /* owned; in the order of the flat vector, num_params values in all */
     char admin_name[VS_NOTE_NAME_MAX + 1];
     vs_h32 admin_key; /* enrols clients, opens and cancels rounds */
     vs_fed_party aggregator;

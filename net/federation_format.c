@@ -116,6 +116,21 @@ static void put_numbers(vs_buf *out, const vs_federation *fed)
     if (fed->privacy.mechanism != VS_MECHANISM_NONE) put_privacy(out, &fed->privacy);
 }
 
+static void put_tensors(vs_buf *out, const vs_federation *fed)
+{
+    if (fed->num_params != 0) vs_buf_printf(out, "  \"num_params\": %u,\n", fed->num_params);
+    if (fed->n_tensors == 0) return;
+    vs_buf_text(out, "  \"tensors\": [\n");
+    for (uint32_t i = 0; i < fed->n_tensors; i++) {
+        char dims[200];
+        vs_tensor_dims_text(dims, sizeof dims, &fed->tensor[i]);
+        vs_buf_text(out, "    {\"name\": ");
+        put_string(out, fed->tensor[i].name);
+        vs_buf_printf(out, ", \"shape\": %s}%s\n", dims, i + 1 < fed->n_tensors ? "," : "");
+    }
+    vs_buf_text(out, "  ],\n");
+}
+
 static void put_parties(vs_buf *out, const vs_federation *fed)
 {
     vs_buf_text(out, "  \"admin\": {\n");
@@ -155,6 +170,7 @@ vs_err vs_federation_format(vs_buf *out, const vs_federation *fed, vs_diag *diag
     if (fed->demo) vs_buf_text(&text, "  \"demo\": true,\n");
     if (fed->public_results) vs_buf_text(&text, "  \"public_results\": true,\n");
     put_numbers(&text, fed);
+    put_tensors(&text, fed);
     put_parties(&text, fed);
     vs_buf_text(&text, "}\n");
     vs_err err = vs_buf_check(&text);

@@ -67,6 +67,7 @@ static const field fields[] = {
     {"colluding_clients", KIND_U32, false, AT(privacy.colluding_clients), 0, VS_CLIENTS_MAX},
     {"clients_per_round", KIND_U32, false, AT(privacy.clients_per_round), 1, VS_CLIENTS_MAX},
     {"metrics_noise_multiplier", KIND_REAL, false, AT(privacy.metrics_noise_multiplier), 0, 0},
+    {"num_params", KIND_U32, false, AT(num_params), 1, VS_DIM_MAX},
 };
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
@@ -417,6 +418,7 @@ static vs_err read_root(vs_federation *fed, const vs_fed_text *text, json_t *roo
                                         "admin",
                                         "aggregator",
                                         "shareholders",
+                                        "tensors",
                                         NULL};
     if (!json_is_object(root)) {
         return vs_fed_bad(text, VS_ERR_MALFORMED, "", "the file must hold one JSON object");
@@ -436,6 +438,7 @@ static vs_err read_root(vs_federation *fed, const vs_fed_text *text, json_t *roo
     if (err == VS_OK) err = read_committee(fed, text, root);
     if (err == VS_OK) err = read_parties(fed, text, root);
     if (err == VS_OK) err = read_shareholders(fed, text, root);
+    if (err == VS_OK) err = vs_fed_read_tensors(fed, text, json_object_get(root, "tensors"));
     return err;
 }
 

@@ -27,6 +27,10 @@ vs_err vs_fed_bad(const vs_fed_text *text, vs_err err, const char *path, const c
 /* Read every member into *fed (zeroed by the caller): types, ranges of single members, missing and
  * unknown ones. */
 VS_MUST_CHECK vs_err vs_fed_read_json(vs_federation *fed, const vs_fed_text *text);
+struct json_t;
+/* Member "tensors" (NULL: not there); num_params has been read. */
+VS_MUST_CHECK vs_err vs_fed_read_tensors(vs_federation *fed, const vs_fed_text *text,
+                                         const struct json_t *list);
 /* The rules between members; fills fed->policy. */
 VS_MUST_CHECK vs_err vs_fed_check_rules(vs_federation *fed, const vs_fed_text *text);
 

@@ -43,6 +43,10 @@ vs_err vs_round_fill_open(vs_entry_open *o, const vs_federation *fed, vs_diag *d
     vs_quantiser q;
     vs_privacy_round p;
     VS_ASSERT(o != NULL && fed != NULL && o->dim >= 1);
+    if (fed->num_params != 0 && o->dim != fed->num_params) {
+        return vs_fail(diag, VS_ERR_LIMIT, "dim is %u, the federation's num_params is %u", o->dim,
+                       fed->num_params);
+    }
     vs_err err = vs_round_derive(&q, &p, fed, o->dim, o->clip_norm, diag);
     if (err != VS_OK) return err;
     o->weight_digits = vs_weight_digits(q.max_weight, q.bits);
