@@ -288,6 +288,36 @@ cleanup:
     return err;
 }
 
+/* "blob 0011..: <what happened>" */
+static void name_blob(const vs_h32 *name, vs_diag *diag)
+{
+    char hex[VS_HEX_CHARS(32)];
+    vs_hex_encode(hex, name->b, 32);
+    vs_diag_prefix(diag, "blob %.16s...", hex);
+}
+
+vs_err vs_call_blob_pieces(const vs_caller *caller, const vs_h32 *name, size_t max_len,
+                           vs_err (*put)(void *ctx, const uint8_t *bytes, size_t len,
+                                         vs_diag *diag),
+                           void *ctx, vs_diag *diag)
+{
+    uint64_t total = 0, at = 0;
+    vs_buf piece = {0};
+    vs_err err;
+    do {
+        vs_buf_reset(&piece);
+        err = get_piece(caller, name, at, max_len, &piece, &total, diag);
+        if (err != VS_OK) {
+            name_blob(name, diag);
+            break;
+        }
+        at += piece.len;
+        err = put(ctx, piece.p, piece.len, diag);
+    } while (err == VS_OK && at < total);
+    vs_buf_free(&piece);
+    return err;
+}
+
 vs_err vs_call_get_blob(const vs_caller *caller, const vs_h32 *name, size_t max_len, vs_buf *out,
                         vs_diag *diag)
 {
@@ -305,9 +335,7 @@ vs_err vs_call_get_blob(const vs_caller *caller, const vs_h32 *name, size_t max_
         }
     }
     if (err != VS_OK) {
-        char hex[VS_HEX_CHARS(32)];
-        vs_hex_encode(hex, name->b, 32);
-        vs_diag_prefix(diag, "blob %.16s...", hex);
+        name_blob(name, diag);
         out->len = start;
     }
     return err;

@@ -75,5 +75,12 @@ VS_MUST_CHECK vs_err vs_call_key(const vs_caller *caller, const vs_entry_key *ke
  * check its SHA-256 (VS_ERR_PROOF; *out keeps its length on every error). */
 VS_MUST_CHECK vs_err vs_call_get_blob(const vs_caller *caller, const vs_h32 *name, size_t max_len,
                                       vs_buf *out, vs_diag *diag);
+/* The same piece by piece: put gets the bytes in order (its error ends this), nothing is checked
+ * but that they are at most max_len. */
+VS_MUST_CHECK vs_err vs_call_blob_pieces(const vs_caller *caller, const vs_h32 *name,
+                                         size_t max_len,
+                                         vs_err (*put)(void *ctx, const uint8_t *bytes, size_t len,
+                                                       vs_diag *diag),
+                                         void *ctx, vs_diag *diag);
 
 #endif /* VS_NET_CALL_H */

@@ -27,6 +27,24 @@ vs_err vs_call_checked_entry(const vs_caller *caller, uint64_t round, vs_entry_k
     return err;
 }
 
+vs_err vs_call_check_tail(vs_fetched_result *f, const uint64_t *tail, vs_diag *diag)
+{
+    const vs_entry_open *o = &f->round.open;
+    const vs_entry_result *r = &f->result;
+    uint64_t weight = 0;
+    vs_err err =
+        vs_dequantise_weight(&weight, tail + o->metrics, o->weight_digits, f->round.quantiser.bits);
+    if (err != VS_OK || weight != r->weight_sum || weight == 0) {
+        return vs_fail(diag, VS_ERR_PROOF,
+                       "the summed weight %" PRIu64 " is not the logged %" PRIu64, weight,
+                       r->weight_sum);
+    }
+    if (o->metrics > 0) {
+        vs_round_metrics(&f->metrics, &f->round, tail, r->count, r->weight_sum);
+    }
+    return VS_OK;
+}
+
 /* sums[L] from the blob; they must hash to what `result` says. */
 static vs_err check_sums(vs_fetched_result *f, const vs_buf *blob, vs_diag *diag)
 {
@@ -34,7 +52,6 @@ static vs_err check_sums(vs_fetched_result *f, const vs_buf *blob, vs_diag *diag
     const vs_entry_result *r = &f->result;
     vs_hash h;
     vs_h32 hash;
-    uint64_t weight = 0;
     if (blob->len != (size_t)dim * 8) {
         return vs_fail(diag, VS_ERR_PROOF, "the result has %zu bytes of sums, %zu are right",
                        blob->len, (size_t)dim * 8);
@@ -50,15 +67,7 @@ static vs_err check_sums(vs_fetched_result *f, const vs_buf *blob, vs_diag *diag
     if (!vs_h32_equal(&hash, &r->sum_hash)) {
         return vs_fail(diag, VS_ERR_PROOF, "the sums do not hash to the logged result hash");
     }
-    const uint32_t digits = f->round.open.weight_digits;
-    vs_err err =
-        vs_dequantise_weight(&weight, f->sums + (dim - digits), digits, f->round.quantiser.bits);
-    if (err != VS_OK || weight != r->weight_sum || weight == 0) {
-        return vs_fail(diag, VS_ERR_PROOF,
-                       "the summed weight %" PRIu64 " is not the logged %" PRIu64, weight,
-                       r->weight_sum);
-    }
-    return VS_OK;
+    return vs_call_check_tail(f, f->sums + f->round.open.dim, diag);
 }
 
 static vs_err fetch_round(vs_fetched_result *f, const vs_caller *caller, uint64_t round,
@@ -82,17 +91,24 @@ static vs_err fetch_round(vs_fetched_result *f, const vs_caller *caller, uint64_
     return err;
 }
 
-vs_err vs_call_result(vs_fetched_result *out, const vs_caller *caller, uint64_t round,
-                      vs_diag *diag)
+vs_err vs_call_result_head(vs_fetched_result *out, const vs_caller *caller, uint64_t round,
+                           vs_diag *diag)
 {
     vs_entry entry;
-    vs_buf blob = {0};
     *out = (vs_fetched_result){0};
     vs_err err = fetch_round(out, caller, round, diag);
     if (err == VS_OK) err = vs_call_checked_entry(caller, round, VS_ENTRY_RESULT, 0, &entry, diag);
+    if (err == VS_OK) out->result = entry.u.result;
+    return err;
+}
+
+vs_err vs_call_result(vs_fetched_result *out, const vs_caller *caller, uint64_t round,
+                      vs_diag *diag)
+{
+    vs_buf blob = {0};
+    vs_err err = vs_call_result_head(out, caller, round, diag);
     if (err == VS_OK) {
-        out->result = entry.u.result;
-        err = vs_call_get_blob(caller, &entry.u.result.sum_blob, (size_t)out->round.layout.dim * 8,
+        err = vs_call_get_blob(caller, &out->result.sum_blob, (size_t)out->round.layout.dim * 8,
                                &blob, diag);
     }
     if (err == VS_OK) err = check_sums(out, &blob, diag);
@@ -101,13 +117,8 @@ vs_err vs_call_result(vs_fetched_result *out, const vs_caller *caller, uint64_t 
         if (out->mean == NULL) err = vs_fail(diag, VS_ERR_NOMEM, "out of memory for the mean");
     }
     if (err == VS_OK) {
-        const uint32_t dim = out->round.open.dim;
         vs_round_decode(out->mean, &out->round, out->sums, out->result.count,
                         out->result.weight_sum);
-        if (out->round.open.metrics > 0) {
-            vs_round_metrics(&out->metrics, &out->round, out->sums + dim, out->result.count,
-                             out->result.weight_sum);
-        }
     } else {
         vs_fetched_result_free(out);
     }

@@ -317,6 +317,14 @@ void vs_round_decode(double *mean, const vs_round *round, const uint64_t *sums, 
     if (round->open.rotation) vs_rotate_inverse_all(mean, round->rotation_seed.b, dim);
 }
 
+void vs_round_decode_block(double *mean, const vs_round *round, const uint64_t *sums,
+                           uint64_t first, uint32_t n, uint32_t n_clients, uint64_t weight_sum)
+{
+    const uint64_t divisor = round->divisor != 0 ? round->divisor : weight_sum;
+    vs_dequantise(mean, &round->quantiser, sums, n, n_clients, divisor);
+    if (round->open.rotation) vs_rotate_inverse(mean, round->rotation_seed.b, first, n);
+}
+
 void vs_round_metrics(vs_metrics *mean, const vs_round *round, const uint64_t *metric_sums,
                       uint32_t n_clients, uint64_t weight_sum)
 {

@@ -45,6 +45,9 @@ VS_MUST_CHECK vs_err vs_round_from_open(vs_round *out, const vs_federation *fed,
  * by weight_sum or the fixed divisor, rotated back. */
 void vs_round_decode(double *mean, const vs_round *round, const uint64_t *sums, uint32_t n_clients,
                      uint64_t weight_sum);
+/* The same for values first .. first+n-1 alone, a block of the rotation (fl/rotate.h): sums[n]. */
+void vs_round_decode_block(double *mean, const vs_round *round, const uint64_t *sums,
+                           uint64_t first, uint32_t n, uint32_t n_clients, uint64_t weight_sum);
 /* The metrics' means, from their sums (VS_METRICS_N, after the update's). The round has metrics. */
 void vs_round_metrics(vs_metrics *mean, const vs_round *round, const uint64_t *metric_sums,
                       uint32_t n_clients, uint64_t weight_sum);
