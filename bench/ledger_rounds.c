@@ -201,7 +201,7 @@ static vs_err add_set(maker *m, uint64_t round)
     vs_entry_set *set = &begin(m, VS_ENTRY_SET, round)->u.set;
     vs_proposal p = {.id = m->round.id, .params_hash = m->round.params_hash, .count = CLIENTS};
     vs_buf_reset(&m->records);
-    uint8_t *at = vs_buf_extend(&m->records, CLIENTS * VS_RECORD_BYTES);
+    uint8_t *at = vs_buf_extend(&m->records, (size_t)CLIENTS * VS_RECORD_BYTES);
     vs_err err = at == NULL ? VS_ERR_NOMEM : vs_rng_fill(&m->rng, at, m->records.len);
     if (err != VS_OK) return err;
     qsort(at, CLIENTS, VS_RECORD_BYTES, by_pseudonym);

@@ -4,7 +4,7 @@
 
 #include "mpc/isa.h"
 
-#define LINE 8u /* elements of 64 bytes */
+#define LINE ((size_t)8) /* elements of 64 bytes */
 
 #if defined(__x86_64__)
 

@@ -211,7 +211,7 @@ static vs_err prove_published(proven *out, const char *folder, uint64_t index, v
         if (err == VS_OK) {
             err = vs_policy_verify(&who, &policy, proof.checkpoint.p, proof.checkpoint.len, diag);
         }
-        out->size = who.checkpoint.size;
+        if (err == VS_OK) out->size = who.checkpoint.size;
     }
     if (err == VS_OK && out->size <= index) {
         err = vs_fail(diag, VS_ERR_LIMIT, "entry %llu: the log has %llu entries",

@@ -14,7 +14,7 @@ void vs_tiles_fold(vs_h32 *out, const vs_h32 *hashes, uint32_t n)
     VS_ASSERT(n > 0 && n <= VS_TILE_WIDTH && (n & (n - 1)) == 0);
     memcpy(row, hashes, n * sizeof row[0]);
     for (; n > 1; n /= 2) {
-        for (uint32_t i = 0; i < n / 2; i++) vs_merkle_node(&row[i], &row[2 * i], &row[2 * i + 1]);
+        for (size_t i = 0; i < n / 2; i++) vs_merkle_node(&row[i], &row[2 * i], &row[2 * i + 1]);
     }
     *out = row[0];
 }

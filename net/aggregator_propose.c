@@ -89,10 +89,10 @@ static int by_pseudonym(const void *a, const void *b)
 /* All manifests, ascending by pseudonym (salted hashes: equal ones do not occur). */
 static const ag_manifest **sort_manifests(const ag_t *ag)
 {
-    const ag_manifest **list = calloc(ag->n_manifests + 1u, sizeof(const ag_manifest *));
+    const ag_manifest **list = malloc((ag->n_manifests + (size_t)1) * sizeof(void *));
     if (list == NULL) return NULL;
     for (uint32_t i = 0; i < ag->n_manifests; i++) list[i] = &ag->manifests[i];
-    qsort(list, ag->n_manifests, sizeof *list, by_pseudonym);
+    qsort(list, ag->n_manifests, sizeof(void *), by_pseudonym);
     return list;
 }
 

@@ -53,7 +53,7 @@ static uint64_t peer_bytes(const vs_client *c, const vs_client_peer *p, uint32_t
 
 static uint64_t head_bytes(const vs_client *c)
 {
-    return c->header_bytes.len + 2 * SIGNATURE_BYTES;
+    return c->header_bytes.len + 2 * (uint64_t)SIGNATURE_BYTES;
 }
 
 static uint64_t tail_bytes(const vs_client *c)

@@ -26,12 +26,15 @@ vs_err vs_replay_read_blob(const vs_replay *rp, const vs_h32 *name, uint64_t siz
         return vs_fail(diag, VS_ERR_PROOF, "blob %s has %llu bytes, not %llu", hex,
                        (unsigned long long)there, (unsigned long long)size);
     }
-    uint8_t *piece = out == NULL ? malloc(PIECE_BYTES) : NULL;
-    if (out == NULL && piece == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    uint8_t *piece = NULL; /* where nobody wants the bytes */
+    if (out == NULL) {
+        piece = malloc(PIECE_BYTES);
+        if (piece == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    }
     vs_hash_init(&h);
     for (uint64_t at = 0; at < size && err == VS_OK;) {
         size_t n = size - at < PIECE_BYTES ? (size_t)(size - at) : PIECE_BYTES;
-        uint8_t *into = out == NULL ? piece : out + at;
+        uint8_t *into = piece != NULL ? piece : out + at;
         err = rp->blobs.read(rp->blobs.ctx, name, at, into, n);
         if (err == VS_OK) vs_hash_bytes(&h, into, n);
         at += n;
@@ -136,7 +139,7 @@ static vs_err check_records(const vs_replay *rp, const vs_entry_set *set, vs_dia
 {
     size_t included = (size_t)set->count * VS_RECORD_BYTES;
     size_t rejected = (size_t)set->rejected_count * VS_RECORD_BYTES;
-    uint8_t *bytes = malloc(included + rejected + 1);
+    uint8_t *bytes = calloc(1, included + rejected + 1);
     if (bytes == NULL) return vs_fail(diag, VS_ERR_NOMEM, "set: out of memory");
     vs_err err = vs_replay_read_blob(rp, &set->records_blob, included, bytes, diag);
     if (err == VS_OK) {

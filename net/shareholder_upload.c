@@ -211,7 +211,7 @@ void vs_sh_upload_expire(vs_shareholder *sh)
 {
     for (uint32_t i = 0; i < SH_UPLOADS_MAX; i++) {
         sh_upload *up = sh->upload[i];
-        if (up == NULL || sh->now_ms < up->used_ms + 30 * SH_UPLOAD_IDLE_MS) continue;
+        if (up == NULL || sh->now_ms < up->used_ms + UINT64_C(30) * SH_UPLOAD_IDLE_MS) continue;
         upload_free(sh, up);
         sh->upload[i] = NULL;
     }

@@ -6,7 +6,7 @@
 #define TRAILER_LABEL "veilsum/v1 trailer"
 
 /* label, federation, round, model, params, client key, salt, count */
-#define HEADER_FIXED_BYTES (sizeof HEADER_LABEL + 32 + 8 + 4 * 32 + 4)
+#define HEADER_FIXED_BYTES (sizeof HEADER_LABEL + (size_t)(32 + 8 + 4 * 32 + 4))
 #define HEADER_SHARE_BYTES (4 + 32 + 32 + 8)
 
 size_t vs_header_len(uint32_t count)

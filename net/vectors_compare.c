@@ -13,7 +13,7 @@ enum { PATH_CHARS = 160, SHOWN_CHARS = 72, DEPTH_MAX = 8 };
 static void show(char out[SHOWN_CHARS + 4], const json_t *value)
 {
     if (value == NULL) {
-        (void)strcpy(out, "nothing");
+        (void)snprintf(out, SHOWN_CHARS, "nothing");
     } else if (json_is_object(value)) {
         (void)snprintf(out, SHOWN_CHARS, "an object of %zu members", json_object_size(value));
     } else if (json_is_array(value)) {

@@ -217,12 +217,13 @@ static void read_coordinates(vs_case *c, core *w)
     size_t dim;
     uint32_t k = w->committee.k;
     uint64_t max = (UINT64_C(1) << w->layout.bits) - 1;
+    VS_ASSERT(k > 0); /* vs_committee_check */
     const json_t *coordinates = vs_case_array(c, "coordinates", w->layout.dim, w->layout.dim, &dim);
     for (size_t i = 0; i < dim; i++) {
         w->coords[i] = (uint32_t)vs_entry_uint(c, coordinates, i, "coordinates", max);
     }
     if (c->err != VS_OK) return;
-    vs_fe *rows[VS_SHAREHOLDERS_MAX];
+    vs_fe *rows[VS_SHAREHOLDERS_MAX] = {0};
     for (uint32_t i = 0; i < k; i++) rows[i] = w->secrets + (size_t)i * w->cols;
     vs_pack_columns(&w->layout, rows, w->coords, dim, w->layout.columns);
     json_t *elements = json_array();

@@ -95,7 +95,7 @@ static void wrong_bytes(making *m, const share *good)
     share s = *good;
     s.len -= VS_FE_BYTES;
     share_case(m, &s, "one element short", "a share has M + 2 elements");
-    s.len += 2 * VS_FE_BYTES;
+    s.len += (size_t)2 * VS_FE_BYTES;
     share_case(m, &s, "one element more", "a share has M + 2 elements");
     s = *good;
     vs_store_le64(s.bytes, vs_load_le64(s.bytes) + VS_FE_P);

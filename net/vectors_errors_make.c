@@ -207,23 +207,24 @@ static int by_pseudonym(const void *a, const void *b)
 
 static void make_records(making *m)
 {
+    const size_t record = VS_RECORD_BYTES;
     uint8_t raw[3 * VS_RECORD_BYTES + 1] = {0};
     uint8_t swapped[sizeof raw];
     for (uint32_t i = 0; i < 3; i++) {
-        vs_draw_bytes(m->draw, "record", i, raw + (size_t)i * VS_RECORD_BYTES, VS_RECORD_BYTES);
+        vs_draw_bytes(m->draw, "record", i, raw + i * record, record);
     }
-    qsort(raw, 3, VS_RECORD_BYTES, by_pseudonym);
-    memcpy(swapped, raw + VS_RECORD_BYTES, VS_RECORD_BYTES);
-    memcpy(swapped + VS_RECORD_BYTES, raw, VS_RECORD_BYTES);
-    memcpy(swapped + 2 * VS_RECORD_BYTES, raw + 2 * VS_RECORD_BYTES, VS_RECORD_BYTES);
-    vs_buf b = {.p = raw, .len = 3 * VS_RECORD_BYTES};
+    qsort(raw, 3, record, by_pseudonym);
+    memcpy(swapped, raw + record, record);
+    memcpy(swapped + record, raw, record);
+    memcpy(swapped + 2 * record, raw + 2 * record, record);
+    vs_buf b = {.p = raw, .len = 3 * record};
     bytes_case(m, "records", "as they should be", "", &b);
     b.len++;
     bytes_case(m, "records", "one byte more", "a record has 96 bytes", &b);
-    b = (vs_buf){.p = swapped, .len = 3 * VS_RECORD_BYTES};
+    b = (vs_buf){.p = swapped, .len = 3 * record};
     bytes_case(m, "records", "not in order", "records ascend by pseudonym", &b);
-    memcpy(swapped + VS_RECORD_BYTES, swapped, 32);
-    b = (vs_buf){.p = swapped, .len = 2 * VS_RECORD_BYTES};
+    memcpy(swapped + record, swapped, 32);
+    b = (vs_buf){.p = swapped, .len = 2 * record};
     bytes_case(m, "records", "one pseudonym twice", "records ascend strictly by pseudonym", &b);
 }
 

@@ -196,7 +196,7 @@ vs_err vs_witness_add_checkpoint(vs_witness *w, const uint8_t *body, size_t len,
                                  vs_witness_reply *reply, vs_diag *diag)
 {
     vs_witness_request q;
-    vs_checkpoint c;
+    vs_checkpoint c = {0};
     vs_diag why = {{0}};
     vs_h32 root;
     uint64_t size = 0;
