@@ -199,7 +199,8 @@ vs_test_sub *arena_submit(arena *a, uint32_t i)
 
 void arena_expect_sum(arena *a, vs_test_sub *const *subs, uint32_t n)
 {
-    vs_caller member = {.fed = a->tf->fed, .keys = a->tf->shareholder[0], .timeout_ms = ARENA_CALL_MS};
+    vs_caller member = {
+        .fed = a->tf->fed, .keys = a->tf->shareholder[0], .timeout_ms = ARENA_CALL_MS};
     vs_entry_result result = arena_entry(a, VS_ENTRY_RESULT, 0).u.result;
     vs_buf sums = {0};
     vs_diag diag = {{0}};
