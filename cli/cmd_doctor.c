@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 
@@ -107,6 +108,26 @@ static int print_table(const vs_doctor *d)
     return status;
 }
 
+/* Again and again until all is well with them, for wait_s seconds at most. */
+static void ask_parties(vs_doctor *d, uint64_t wait_s)
+{
+    const struct timespec pause = {.tv_nsec = 200000000L};
+    const vs_doctor before = *d;
+    struct timespec start, now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &start);
+    for (;;) {
+        vs_doctor_parties(d);
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        bool bad = false;
+        for (size_t i = before.n; i < d->n; i++) bad |= d->finding[i].health == VS_HEALTH_FAIL;
+        if (!bad || (uint64_t)(now.tv_sec - start.tv_sec) >= wait_s) return;
+        d->n = before.n;
+        d->own_answers = before.own_answers;
+        d->log_sizes = before.log_sizes;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static int run_doctor(const vs_args *args)
 {
     vs_doctor d = {.federation_path = vs_args_text(args, "federation"),
@@ -119,7 +140,7 @@ static int run_doctor(const vs_args *args)
     vs_doctor_keys(&d);
     vs_doctor_tls(&d);
     vs_doctor_data(&d);
-    vs_doctor_parties(&d);
+    ask_parties(&d, vs_args_uint(args, "wait"));
     int status = d.failed ? vs_out_error("out of memory")
                           : (vs_args_flag(args, "json") ? print_json : print_table)(&d);
     if (status == VS_EXIT_OK && count(&d, VS_HEALTH_FAIL) > 0) status = VS_EXIT_FAILED;
@@ -154,6 +175,14 @@ static const vs_opt options[] = {
      .max = 60,
      .fallback = "3",
      .help = "Wait so long for each party."},
+    {.name = "wait",
+     .arg = "SECONDS",
+     .kind = VS_OPT_UINT,
+     .max = 3600,
+     .fallback = "0",
+     .help =
+         "Ask the parties again for so long, until all is well with them: for scripts that have "
+         "just started them."},
     {.name = "min-free",
      .arg = "MEGABYTES",
      .kind = VS_OPT_UINT,
@@ -178,6 +207,7 @@ const vs_command vs_cmd_doctor = {
     .options = options,
     .positionals = none,
     .examples = "veilsum doctor --federation federation.json\n"
-                "veilsum doctor --federation federation.json --key s1.key --data s1-data",
+                "veilsum doctor --federation federation.json --key s1.key --data s1-data\n"
+                "veilsum doctor --federation federation.json --wait 10",
     .run = run_doctor,
 };
