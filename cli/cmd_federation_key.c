@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
+#include "base/beside.h"
 #include "base/file.h"
-#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "net/call.h"

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
+#include "base/beside.h"
 #include "base/file.h"
-#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/log_place.h"
 #include "cli/out.h"

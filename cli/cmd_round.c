@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,8 +12,9 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/stop.h"
-#include "fl/npy.h"
-#include "net/call_result.h"
+#include "net/call_wait.h"
+#include "net/federation_tensors.h"
+#include "net/update_file.h"
 
 enum { PATH_BYTES = 4096, CALL_TIMEOUT_MS = 15000, POLL_MS = 200, AWAY_MS = 15000 };
 
@@ -74,14 +76,20 @@ static vs_err which_round(const asker *a, const vs_args *args, vsw_RoundInfo *in
 /* Upload --model: its hash and number of values. */
 static vs_err put_model(const asker *a, const char *path, vs_call_open *open, vs_diag *diag)
 {
-    vs_npy npy = {0};
-    vs_map file = {0};
-    vs_err err = vs_npy_map(&npy, path, VS_DIM_MAX, diag);
-    if (err == VS_OK) err = vs_map_file(&file, path, diag);
-    if (err == VS_OK) err = vs_call_put_blob(&a->caller, file.p, file.len, &open->model_hash, diag);
-    open->dim = (uint32_t)npy.n;
-    vs_unmap(&file);
-    vs_npy_free(&npy);
+    vs_tensors model = {0};
+    uint32_t *order = NULL;
+    vs_err err = vs_tensors_open(&model, path, VS_DIM_MAX, diag);
+    if (err != VS_OK) return err;
+    order = calloc((size_t)vs_federation_match_count(a->fed, &model), sizeof *order);
+    if (order == NULL) err = vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    if (err == VS_OK && model.count == 0) err = vs_fail(diag, VS_ERR_MALFORMED, "%s: empty", path);
+    if (err == VS_OK) err = vs_federation_match(order, a->fed, &model, path, diag);
+    if (err == VS_OK) {
+        err = vs_call_put_blob(&a->caller, model.map.p, model.map.len, &open->model_hash, diag);
+    }
+    open->dim = (uint32_t)model.n;
+    free(order);
+    vs_tensors_free(&model);
     return err;
 }
 
@@ -178,13 +186,21 @@ static int run_open(const vs_args *args)
     vs_diag diag = {{0}};
     vsw_RoundInfo info = vsw_RoundInfo_init_zero;
     const char *model = vs_args_text(args, "model");
-    if ((model != NULL) == vs_args_given(args, "dim")) {
+    if (model != NULL && vs_args_given(args, "dim")) {
         return vs_args_usage(args, "give either --dim or --model");
     }
     vs_call_open open = {.dim = (uint32_t)vs_args_uint(args, "dim"),
                          .target_clients = (uint32_t)vs_args_uint(args, "clients"),
                          .collect_s = (uint32_t)vs_args_uint(args, "collect")};
     vs_err err = asker_load(&a, args, true, &diag);
+    if (err == VS_OK && model == NULL && open.dim == 0) {
+        open.dim = a.fed->num_params;
+        if (open.dim == 0) {
+            asker_clear(&a);
+            return vs_args_usage(args, "give either --dim or --model: the federation file has no "
+                                       "num_params");
+        }
+    }
     if (err == VS_OK && model != NULL) err = put_model(&a, model, &open, &diag);
     if (err == VS_OK) err = vs_call_round_info(&a.caller, 0, &info, NULL, NULL, &diag);
     open.round = info.next_round;
@@ -234,45 +250,45 @@ static int run_status(const vs_args *args)
     return finish(&a, err, &diag, err == VS_OK ? print_info(args, &info) : 0);
 }
 
-/* Until the round is final or aborted; an aggregator that is away for a while is waited for. */
+typedef struct waiting {
+    vs_stop stop;
+    vs_progress progress;
+    char label[160];
+} waiting;
+
+static bool sleep_or_stop(void *ctx, uint32_t ms)
+{
+    return vs_stop_sleep(&((waiting *)ctx)->stop, ms);
+}
+
+static void show_waiting(void *ctx, const vsw_RoundInfo *info)
+{
+    waiting *w = ctx;
+    (void)snprintf(w->label, sizeof w->label, "round %" PRIu64 ": %s, %u submitted, %u answered",
+                   info->round, vs_phase_name(info->phase), info->clients_submitted,
+                   info->shareholders_answered);
+    vs_progress_set(&w->progress, (uint64_t)info->phase, vsw_Phase_FINAL);
+}
+
 static vs_err wait_round(const asker *a, const vs_args *args, vsw_RoundInfo *info, vs_diag *diag)
 {
-    const uint64_t timeout_ms = vs_args_uint(args, "timeout") * 1000;
-    const uint64_t start = monotonic_ms();
-    vs_stop stop;
-    char label[160] = "waiting";
-    vs_progress progress = vs_progress_start(label);
-    vs_err err = vs_stop_init(&stop, diag);
-    bool done = err != VS_OK;
-    while (!done) {
-        err = which_round(a, args, info, diag);
-        if (err == VS_OK && info->round == 0)
-            err = vs_fail(diag, VS_ERR_STATE, "there is no round yet");
-        uint64_t gone = monotonic_ms() - start;
-        if (err == VS_OK) {
-            done = info->phase == vsw_Phase_FINAL || info->phase == vsw_Phase_ABORTED;
-            (void)snprintf(label, sizeof label, "round %" PRIu64 ": %s, %u submitted, %u answered",
-                           info->round, vs_phase_name(info->phase), info->clients_submitted,
-                           info->shareholders_answered);
-            vs_progress_set(&progress, (uint64_t)info->phase, vsw_Phase_FINAL);
-        } else if (err == VS_ERR_STATE) {
-            break; /* the aggregator's own no */
-        }
-        if (!done && timeout_ms != 0 && gone >= timeout_ms) {
-            if (err == VS_OK) {
-                err = vs_fail(diag, VS_ERR_TIMEOUT,
-                              "round %" PRIu64 " is not over after %" PRIu64 " s: %s", info->round,
-                              timeout_ms / 1000, vs_phase_name(info->phase));
-            }
-            break;
-        }
-        if (!done && vs_stop_sleep(&stop, POLL_MS)) {
-            err = vs_fail(diag, VS_ERR_STATE, "interrupted; the round goes on");
-            break;
-        }
+    waiting w = {.label = "waiting"};
+    const vs_wait_options options = {.timeout_ms = vs_args_uint(args, "timeout") * 1000,
+                                     .sleep = sleep_or_stop,
+                                     .progress = show_waiting,
+                                     .ctx = &w};
+    vs_err err = which_round(a, args, info, diag);
+    /* An aggregator that is away now is waited for, where it is clear for which round. */
+    uint64_t round = err == VS_OK ? info->round : vs_args_uint(args, "round");
+    if (err == VS_OK && info->round == 0) {
+        return vs_fail(diag, VS_ERR_STATE, "there is no round yet");
     }
-    vs_progress_end(&progress);
-    vs_stop_clear(&stop);
+    if (err == VS_ERR_STATE) return err;
+    err = vs_stop_init(&w.stop, diag);
+    w.progress = vs_progress_start(w.label);
+    if (err == VS_OK) err = vs_call_wait(&a->caller, round, &options, info, diag);
+    vs_progress_end(&w.progress);
+    vs_stop_clear(&w.stop);
     return err;
 }
 
@@ -283,10 +299,8 @@ static int run_wait(const vs_args *args)
     vsw_RoundInfo info = vsw_RoundInfo_init_zero;
     vs_err err = asker_load(&a, args, false, &diag);
     if (err == VS_OK) err = wait_round(&a, args, &info, &diag);
-    int status = err == VS_OK ? print_info(args, &info) : VS_EXIT_FAILED;
-    if (err == VS_OK && info.phase == vsw_Phase_ABORTED) {
-        status = vs_out_error("round %" PRIu64 " was aborted: %s", info.round, info.detail);
-    }
+    const bool aborted = err == VS_ERR_STATE && info.phase == vsw_Phase_ABORTED;
+    int status = err == VS_OK || aborted ? print_info(args, &info) : VS_EXIT_FAILED;
     return finish(&a, err, &diag, status);
 }
 
@@ -319,22 +333,6 @@ static int run_cancel(const vs_args *args)
 
 /* --- result
  * ------------------------------------------------------------------------------------------- */
-
-static vs_err write_files(const vs_args *args, const vs_fetched_result *f, vs_diag *diag)
-{
-    const char *sums = vs_args_text(args, "sums");
-    const size_t dim = f->round.open.dim;
-    vs_err err = vs_npy_write(vs_args_text(args, "out"), f->mean, &dim, 1, diag);
-    if (err == VS_OK && sums != NULL) {
-        const size_t len = (size_t)f->round.layout.dim * 8;
-        vs_buf le = {0};
-        for (uint32_t c = 0; c < f->round.layout.dim; c++) vs_buf_u64(&le, f->sums[c]);
-        err = vs_buf_check(&le) == VS_OK ? vs_file_write_durable(sums, le.p, len, 0600, diag)
-                                         : vs_fail(diag, VS_ERR_NOMEM, "out of memory");
-        vs_buf_free(&le);
-    }
-    return err;
-}
 
 /* One quantiser step in the mean: what rounding and nothing else can move a value by. */
 static double step_of(const vs_fetched_result *f)
@@ -403,10 +401,13 @@ static int run_result(const vs_args *args)
     if (err == VS_OK) err = which_round(&a, args, &info, &diag);
     if (err == VS_OK && info.round == 0)
         err = vs_fail(&diag, VS_ERR_STATE, "there is no round yet");
-    if (err == VS_OK) err = vs_call_result(&f, &a.caller, info.round, &diag);
-    if (err == VS_OK) err = write_files(args, &f, &diag);
+    if (err == VS_OK) {
+        err = vs_result_to_file(&f, &a.caller, info.round, vs_args_text(args, "out"), NULL,
+                                strcmp(vs_args_text(args, "dtype"), "float32") == 0 ? VS_DTYPE_F32
+                                                                                    : VS_DTYPE_F64,
+                                vs_args_text(args, "sums"), &diag);
+    }
     if (err == VS_OK) status = print_result(args, &a, &f);
-    vs_fetched_result_free(&f);
     return finish(&a, err, &diag, status);
 }
 
@@ -437,13 +438,14 @@ static const vs_opt open_options[] = {
      .kind = VS_OPT_UINT,
      .min = 1,
      .max = VS_DIM_MAX,
-     .help = "Number of values of an update, for a round without a model."},
+     .help = "Number of values of an update, for a round without a model. Default: num_params of "
+             "the federation."},
     {.name = "model",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
-     .help = "The model that updates are computed from. It is uploaded to the aggregator, its "
-             "values are "
-             "counted, and every submission is bound to its hash."},
+     .help = "The model that updates are computed from, an .npy, .npz or .safetensors file. It is "
+             "uploaded to the aggregator, its values are counted, and every submission is bound to "
+             "its hash."},
     {.name = "clients",
      .arg = "N",
      .kind = VS_OPT_UINT,
@@ -485,10 +487,17 @@ static const vs_opt result_options[] = {
              "beside it. Not needed where the federation's results are public."},
     OPT_ROUND,
     {.name = "out",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "Where the weighted mean goes: float64, as many values as an update."},
+     .help =
+         "Where the weighted mean goes, as .npy (one vector), .npz or .safetensors by its name: "
+         "the federation's tensors, or one named mean."},
+    {.name = "dtype",
+     .arg = "float64|float32",
+     .kind = VS_OPT_CHOICE,
+     .fallback = "float64",
+     .help = "Type of its values."},
     {.name = "sums",
      .arg = "FILE",
      .kind = VS_OPT_TEXT,

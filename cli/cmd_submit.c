@@ -6,16 +6,17 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/out.h"
-#include "fl/npy.h"
+#include "cli/stop.h"
 #include "mpc/parallel.h"
+#include "net/call_wait.h"
 #include "net/client_run.h"
+#include "net/member.h"
 #include "net/receipt.h"
-#include "net/store.h"
+#include "net/update_file.h"
 
-enum { SIZE_BYTES = 32 };
+enum { SIZE_BYTES = 32, CALL_TIMEOUT_MS = 15000 };
 
 /* "48.2 KiB" */
 static const char *size_text(char out[SIZE_BYTES], uint64_t bytes)
@@ -35,10 +36,11 @@ static const char *size_text(char out[SIZE_BYTES], uint64_t bytes)
  */
 
 typedef struct input {
-    vs_federation *fed;
-    vs_keys *keys;
-    vs_npy npy;
+    vs_member_paths paths;
+    vs_member member;
+    vs_update update;
     vs_client_input client;
+    vs_stop stop;
 } input;
 
 static vs_err hash_model(vs_h32 *out, const char *path, vs_diag *diag)
@@ -51,50 +53,24 @@ static vs_err hash_model(vs_h32 *out, const char *path, vs_diag *diag)
     return VS_OK;
 }
 
-static vs_err load_enrolment(input *in, const vs_args *args, vs_diag *diag)
-{
-    char path[VS_BESIDE_BYTES];
-    vs_h32 federation_id, client_key;
-    const char *given = vs_args_text(args, "enrolment");
-    vs_err err = VS_OK;
-    if (given == NULL) err = vs_path_beside(path, vs_args_text(args, "key"), ".enrolment", diag);
-    const char *file = given == NULL ? path : given;
-    if (err == VS_OK && !vs_file_exists(file)) {
-        return vs_fail(diag, VS_ERR_IO,
-                       "%s: this enrolment is not there: the federation's admin makes it (veilsum "
-                       "federation enrol)",
-                       file);
-    }
-    if (err == VS_OK) {
-        err = vs_enrolment_load(file, &federation_id, &client_key, in->client.enrolment, diag);
-    }
-    if (err != VS_OK) return err;
-    if (!vs_h32_equal(&federation_id, &in->fed->id)) {
-        return vs_fail(diag, VS_ERR_PROOF,
-                       "%s: admits to another federation than %s describes (was the file changed "
-                       "after the enrolment?)",
-                       file, vs_args_text(args, "federation"));
-    }
-    if (!vs_h32_equal(&client_key, &in->keys->pub.identity)) {
-        return vs_fail(diag, VS_ERR_PROOF, "%s: admits another key than %s", file,
-                       vs_args_text(args, "key"));
-    }
-    return VS_OK;
-}
-
 static vs_err load(input *in, const vs_args *args, vs_diag *diag)
 {
-    const char *model = vs_args_text(args, "model");
-    vs_err err = vs_federation_load(&in->fed, vs_args_text(args, "federation"), diag);
-    if (err == VS_OK) err = vs_keys_load(&in->keys, vs_args_text(args, "key"), diag);
-    if (err == VS_OK) err = load_enrolment(in, args, diag);
+    const char *model = vs_args_text(args, "model"), *out = vs_args_text(args, "out");
+    vs_container container;
+    in->paths = (vs_member_paths){.federation = vs_args_text(args, "federation"),
+                                  .key = vs_args_text(args, "key"),
+                                  .enrolment = vs_args_text(args, "enrolment"),
+                                  .data = vs_args_text(args, "data")};
+    vs_err err = out == NULL ? VS_OK : vs_container_of_path(&container, out, diag);
+    if (err == VS_OK) err = vs_member_load(&in->member, &in->paths, diag);
     if (err == VS_OK && model != NULL) err = hash_model(&in->client.model_hash, model, diag);
     if (err == VS_OK) {
-        err = vs_npy_map(&in->npy, vs_args_text(args, "update"), VS_DIM_MAX, diag);
+        err = vs_update_open(&in->update, in->member.fed, vs_args_text(args, "update"), diag);
     }
     if (err != VS_OK) return err;
-    in->client.update = in->npy.data;
-    in->client.dim = in->npy.n;
+    memcpy(in->client.enrolment, in->member.enrolment, sizeof in->client.enrolment);
+    in->client.update = in->update.values;
+    in->client.dim = in->update.n;
     in->client.round = vs_args_uint(args, "round");
     in->client.weight = vs_args_uint(args, "weight");
     in->client.threads = (uint32_t)vs_args_uint(args, "threads");
@@ -107,9 +83,8 @@ static vs_err load(input *in, const vs_args *args, vs_diag *diag)
 
 static void unload(input *in)
 {
-    vs_npy_free(&in->npy);
-    vs_keys_free(in->keys);
-    vs_federation_free(in->fed);
+    vs_update_free(&in->update);
+    vs_member_free(&in->member);
 }
 
 /* --- output ------------------------------------------------------------------------------------
@@ -153,7 +128,7 @@ static int print_text(const input *in, const vs_client_status *s)
                  s->round, size_text(sent, s->bytes_sent), s->receipts, s->listed,
                  in->client.weight, s->clipped, in->client.dim);
     if (s->norm_clipped) {
-        (void)printf(", norm %.3g clipped to %.3g", s->norm, in->fed->quantiser.clip_norm);
+        (void)printf(", norm %.3g clipped to %.3g", s->norm, in->member.fed->quantiser.clip_norm);
     }
     (void)printf("\n");
     if (s->error.text[0] != '\0') (void)fprintf(stderr, "veilsum: note: %s\n", s->error.text);
@@ -163,23 +138,68 @@ static int print_text(const input *in, const vs_client_status *s)
 /* --- command -----------------------------------------------------------------------------------
  */
 
-static vs_err submit(const input *in, const vs_args *args, vs_client_status *status, vs_diag *diag)
+static vs_err submit(input *in, const vs_args *args, vs_client_status *status, vs_diag *diag)
 {
-    char path[VS_BESIDE_BYTES];
-    const char *data = vs_args_text(args, "data");
-    vs_store store;
     bar b = {.label = "submitting"};
     const vs_client_run_options options = {.patience_ms = vs_args_uint(args, "timeout") * 1000,
                                            .progress = show_progress,
                                            .progress_ctx = &b};
-    vs_err err = VS_OK;
-    if (data == NULL) err = vs_path_beside(path, vs_args_text(args, "key"), ".state", diag);
-    if (err == VS_OK) err = vs_store_disk_open(&store, data == NULL ? path : data, diag);
+    vs_err err = vs_member_open_store(&in->member, &in->paths, diag);
     if (err != VS_OK) return err;
     b.progress = vs_progress_start(b.label);
-    err = vs_client_run(status, in->fed, in->keys, store, &in->client, &options, diag);
+    err = vs_client_run(status, in->member.fed, in->member.keys, in->member.store, &in->client,
+                        &options, diag);
     vs_progress_end(&b.progress);
-    vs_store_disk_close(&store);
+    return err;
+}
+
+/* --- --out ------------------------------------------------------------------------------------
+ */
+
+typedef struct waiting {
+    bar bar;
+    vs_stop *stop;
+} waiting;
+
+static bool sleep_or_stop(void *ctx, uint32_t ms)
+{
+    return vs_stop_sleep(((waiting *)ctx)->stop, ms);
+}
+
+static void show_waiting(void *ctx, const vsw_RoundInfo *info)
+{
+    bar *b = &((waiting *)ctx)->bar;
+    (void)snprintf(b->label, sizeof b->label, "round %" PRIu64 ": %s, %u submitted, %u answered",
+                   info->round, vs_phase_name(info->phase), info->clients_submitted,
+                   info->shareholders_answered);
+    vs_progress_set(&b->progress, (uint64_t)info->phase, vsw_Phase_FINAL);
+}
+
+/* Wait for the end of the round and write the mean. */
+static vs_err fetch_result(input *in, const vs_args *args, uint64_t round, vs_diag *diag)
+{
+    const char *out = vs_args_text(args, "out");
+    const vs_caller caller = vs_member_caller(&in->member, CALL_TIMEOUT_MS);
+    waiting w = {.bar = {.label = "waiting"}, .stop = &in->stop};
+    const vs_wait_options options = {.away_ms = vs_args_uint(args, "timeout") * 1000,
+                                     .sleep = sleep_or_stop,
+                                     .progress = show_waiting,
+                                     .ctx = &w};
+    vsw_RoundInfo info;
+    vs_fetched_result result;
+    if (out == NULL) return VS_OK;
+    vs_update_drop_values(&in->update);
+    vs_err err = vs_stop_init(&in->stop, diag);
+    if (err != VS_OK) return err;
+    w.bar.progress = vs_progress_start(w.bar.label);
+    err = vs_call_wait(&caller, round, &options, &info, diag);
+    vs_progress_end(&w.bar.progress);
+    vs_stop_clear(&in->stop);
+    if (err == VS_OK) {
+        err = vs_result_to_file(&result, &caller, round, out, &in->update.format, VS_DTYPE_F64,
+                                NULL, diag);
+    }
+    if (err != VS_OK) vs_diag_prefix(diag, "submitted, but there is no result");
     return err;
 }
 
@@ -190,8 +210,8 @@ static vs_err write_receipt(const input *in, const vs_args *args, const vs_clien
 {
     const char *path = vs_args_text(args, "receipt");
     vs_buf text = {0};
-    const vs_receipt_claim claim = {.federation = in->fed->id,
-                                    .client_key = in->keys->pub.identity,
+    const vs_receipt_claim claim = {.federation = in->member.fed->id,
+                                    .client_key = in->member.keys->pub.identity,
                                     .salt = s->salt,
                                     .pseudonym = s->pseudonym,
                                     .manifest_hash = s->manifest_hash,
@@ -214,6 +234,7 @@ static int run_submit(const vs_args *args)
     vs_err err = load(&in, args, &diag);
     if (err == VS_OK) err = submit(&in, args, &status, &diag);
     if (err == VS_OK) err = write_receipt(&in, args, &status, &diag);
+    if (err == VS_OK) err = fetch_result(&in, args, status.round, &diag);
     if (err != VS_OK) {
         exit_status = vs_out_fail(&diag);
     } else if (vs_args_flag(args, "json")) {
@@ -237,11 +258,18 @@ static const vs_opt options[] = {
      .required = true,
      .help = "Secret key file of this client."},
     {.name = "update",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "The update: float32 or float64, read flat. It never leaves this machine in clear. "
-             "A float64 file is memory-mapped: it must not change meanwhile."},
+     .help = "The update: an .npy, .npz or .safetensors file of floating-point numbers. Where the "
+             "federation names tensors, exactly these with these shapes, in any order (or, as a "
+             ".npy, the flat vector); else one array, read flat. It never leaves this machine in "
+             "clear. It is memory-mapped: it must not change meanwhile."},
+    {.name = "out",
+     .arg = "FILE",
+     .kind = VS_OPT_TEXT,
+     .help = "Wait for the end of the round and write the mean here, as .npy, .npz or "
+             ".safetensors by its name, with the names and types of the update."},
     {.name = "weight",
      .arg = "W",
      .kind = VS_OPT_UINT,
@@ -323,5 +351,7 @@ const vs_command vs_cmd_submit = {
     .examples = "veilsum submit --federation federation.json --key alice.key \\\n"
                 "    --update delta.npy --weight 120\n"
                 "veilsum submit --federation federation.json --key alice.key --round 3 \\\n"
-                "    --model model.npy --update delta.npy --weight 120 --json",
+                "    --model model.npy --update delta.npy --weight 120 --json\n"
+                "veilsum submit --federation federation.json --key alice.key \\\n"
+                "    --update delta.safetensors --weight 120 --out mean.safetensors",
     .run = run_submit};

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/beside.h"
 #include "base/file.h"
-#include "cli/beside.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/train_loop.h"

@@ -153,13 +153,20 @@ vs_err vs_update_open(vs_update *out, const vs_federation *fed, const char *path
     return VS_OK;
 }
 
+void vs_update_drop_values(vs_update *u)
+{
+    if (u->own != NULL) sodium_memzero(u->own, (size_t)u->n * sizeof *u->own);
+    free(u->own);
+    u->own = NULL;
+    u->values = NULL;
+    vs_tensors_free(&u->file);
+}
+
 void vs_update_free(vs_update *u)
 {
     if (u == NULL) return;
-    if (u->own != NULL) sodium_memzero(u->own, (size_t)u->n * sizeof *u->own);
-    free(u->own);
+    vs_update_drop_values(u);
     vs_result_format_free(&u->format);
-    vs_tensors_free(&u->file);
     *u = (vs_update){0};
 }
 

@@ -33,6 +33,8 @@ typedef struct vs_update {
  * file and tensor, VS_ERR_NOMEM, VS_ERR_IO; *out is zero then. */
 VS_MUST_CHECK vs_err vs_update_open(vs_update *out, const vs_federation *fed, const char *path,
                                     vs_diag *diag);
+/* The values are not needed any more, the format is. */
+void vs_update_drop_values(vs_update *u);
 void vs_update_free(vs_update *u); /* wipes what it owns: an update is secret */
 
 /* A result of dim values to path, whose extension chooses the container: named and shaped as the

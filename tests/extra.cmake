@@ -137,3 +137,9 @@ if(VS_PYTHON AND TARGET veilsum)
     set_tests_properties(cli.example_${name} PROPERTIES TIMEOUT 600 RUN_SERIAL ON) # free ports are found by looking
   endforeach()
 endif()
+
+# Array files through real rounds.
+if(VS_PYTHON)
+  add_test(NAME cli.containers COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/containers.py $<TARGET_FILE:veilsum>)
+  set_tests_properties(cli.containers PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
+endif()

@@ -1,6 +1,6 @@
-/* cli/beside.h - files that belong to a key file and lie beside it. */
-#ifndef VS_CLI_BESIDE_H
-#define VS_CLI_BESIDE_H
+/* base/beside.h - files that belong to a key file and lie beside it. */
+#ifndef VS_BASE_BESIDE_H
+#define VS_BASE_BESIDE_H
 
 #include "base/err.h"
 
@@ -11,4 +11,4 @@
 VS_MUST_CHECK vs_err vs_path_beside(char out[VS_BESIDE_BYTES], const char *key, const char *ending,
                                     vs_diag *diag);
 
-#endif /* VS_CLI_BESIDE_H */
+#endif /* VS_BASE_BESIDE_H */
