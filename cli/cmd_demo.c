@@ -77,7 +77,7 @@ static int fill_options(const vs_args *args, vs_demo_options *o)
     status = fill_drops(args, o);
     if (status != VS_EXIT_OK) return status;
     o->pipeline->min_clients = o->min_clients;
-    status = vs_pipeline_fill(args, o->pipeline);
+    status = vs_pipeline_fill(args, o->pipeline, false);
     /* The mean of everybody, unless somebody is lost. */
     if (o->pipeline->privacy.mechanism != VS_MECHANISM_NONE &&
         !vs_args_given(args, "clients-per-round")) {
@@ -283,6 +283,7 @@ static const vs_opt options[] = {
      .fallback = "0.1",
      .help = "Of plain SGD."},
     VS_PIPELINE_OPTIONS,
+    VS_PIPELINE_DIVISOR,
     UINT("seed", "S", 0, 0, "1",
          "Of first weights, partition, shuffles and generated data. Keys and shares are always "
          "random."),

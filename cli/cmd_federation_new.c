@@ -158,7 +158,7 @@ static int fill_numbers(const vs_args *args, vs_federation *fed)
     fed->answer_timeout_s = (uint32_t)vs_args_uint(args, "answer-timeout");
     fed->quantiser.max_weight = vs_args_uint(args, "max-weight");
     fed->quantiser.stochastic_rounding = strcmp(vs_args_text(args, "rounding"), "stochastic") == 0;
-    int status = vs_pipeline_fill(args, fed);
+    int status = vs_pipeline_fill(args, fed, false);
     if (fed->privacy.mechanism != VS_MECHANISM_NONE && !vs_args_given(args, "max-weight")) {
         fed->quantiser.max_weight = 1;
     }
@@ -295,6 +295,7 @@ static const vs_opt options[] = {
     UINT("round-timeout", "SECONDS", 2592000, "3600", "Longest collection of one round."),
     UINT("answer-timeout", "SECONDS", 2592000, "600", "Longest time from its end to the result."),
     VS_PIPELINE_OPTIONS,
+    VS_PIPELINE_DIVISOR,
     UINT("max-weight", "W", UINT64_C(1) << 48, "10000",
          "Largest weight (number of examples) of one client; 1 under a mechanism."),
     {.name = "rounding",

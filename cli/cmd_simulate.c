@@ -46,12 +46,10 @@ static int fill_committee(const vs_args *args, vs_simulate_options *o)
     o->committee = (vs_committee){.n = n, .t = t, .k = n - 3 * t, .margin = t};
     o->pipeline->min_clients = (uint32_t)vs_args_uint(args, "min-clients");
     o->pipeline->quantiser = (vs_quantiser){.max_weight = 1, .stochastic_rounding = true};
-    int status = vs_pipeline_fill(args, o->pipeline);
+    int status = vs_pipeline_fill(args, o->pipeline, true);
     if (status != VS_EXIT_OK) return status;
     if (o->pipeline->privacy.mechanism != VS_MECHANISM_NONE) {
         o->pipeline->privacy.clients_per_round = o->clients_per_round;
-    } else {
-        o->pipeline->privacy.clients_per_round = 0;
     }
     if (!o->pipeline->rotation && vs_quantiser_check(&o->pipeline->quantiser, &diag) != VS_OK) {
         return vs_args_usage(args, "%s", diag.text);
@@ -278,6 +276,12 @@ static const vs_opt options[] = {
     UINT("privacy-threshold", "T", 1, VS_SHAREHOLDERS_MAX / 3, "1",
          "Shareholders that together learn nothing; packing is N - 3 T."),
     VS_PIPELINE_OPTIONS,
+    {.name = "clients-per-round",
+     .arg = "N",
+     .kind = VS_OPT_UINT,
+     .max = 32768,
+     .help = "Clients sampled for each round; under a mechanism the mean's divisor, too. Default: "
+             "all."},
     UINT("seed", "S", 0, 0, "1", "Of everything: the same seed gives the same run."),
     UINT("threads", "T", 0, VS_SIMULATE_THREADS_MAX, "0",
          "For training; 0: one per processor. Results do not depend on it."),
@@ -299,12 +303,11 @@ const vs_command vs_cmd_simulate = {
         "run, in one process and on a clock of its own: each client trains on its part of the "
         "data, shares its update out to the shareholders, and only the sum is put together. Beside "
         "it the same clients train a model by plain federated averaging; each line shows both.\n\n"
-        "--clients-per-round says how many clients are sampled for each round (default: all). "
         "Everything follows from --seed: keys, shares and rounding too, so that a run can be "
         "repeated. Nothing here protects anybody; use train and submit for that.\n\n"
         "Seconds are wall clock: of the private round all of training, sharing and the "
-        "aggregator's "
-        "and shareholders' work; of the plain one training and averaging. At the end the ledger is "
+        "aggregator's and shareholders' work; of the plain one training and averaging. At the end "
+        "the ledger is "
         "audited. Status 0: all rounds had a result and the audit passed.",
     .options = options,
     .examples = "veilsum simulate\n"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static int fill_privacy(const vs_args *args, vs_federation *fed)
+static int fill_privacy(const vs_args *args, vs_federation *fed, bool sampled)
 {
     vs_privacy *p = &fed->privacy;
     VS_ASSERT(vs_mechanism_parse(&p->mechanism, vs_args_text(args, "mechanism")) == VS_OK);
@@ -21,11 +21,15 @@ static int fill_privacy(const vs_args *args, vs_federation *fed)
                                         "clients-per-round",
                                         "metrics-noise-multiplier"};
     for (size_t i = 0; i < 7 && p->mechanism == VS_MECHANISM_NONE; i++) {
-        if (!vs_args_given(args, names[i])) continue;
+        const bool free = sampled && strcmp(names[i], "clients-per-round") == 0;
+        if (free || !vs_args_given(args, names[i])) continue;
         return vs_args_usage(args, "--%s: only with --mechanism discrete_gaussian or skellam",
                              names[i]);
     }
-    if (p->mechanism == VS_MECHANISM_NONE) return VS_EXIT_OK;
+    if (p->mechanism == VS_MECHANISM_NONE) {
+        p->clients_per_round = 0;
+        return VS_EXIT_OK;
+    }
     const char *const *needed = names; /* the first three */
     for (size_t i = 0; i < 3; i++) {
         if (vs_args_given(args, needed[i])) continue;
@@ -36,7 +40,7 @@ static int fill_privacy(const vs_args *args, vs_federation *fed)
     return VS_EXIT_OK;
 }
 
-int vs_pipeline_fill(const vs_args *args, vs_federation *fed)
+int vs_pipeline_fill(const vs_args *args, vs_federation *fed, bool sampled)
 {
     vs_quantiser *q = &fed->quantiser;
     q->clip_norm = vs_args_real(args, "clip-norm");
@@ -53,7 +57,7 @@ int vs_pipeline_fill(const vs_args *args, vs_federation *fed)
     if (!fed->rotation && vs_args_given(args, "k-stddevs")) {
         return vs_args_usage(args, "--k-stddevs: only with --rotation hadamard");
     }
-    return fill_privacy(args, fed);
+    return fill_privacy(args, fed, sampled);
 }
 
 vs_committee vs_pipeline_committee(uint32_t n)

@@ -8,8 +8,9 @@
 #include "net/federation.h"
 
 /* Fill quantiser (max_weight and rounding apart), rotation, metrics, adaptive clipping, privacy.
- * max_clients, min_clients are set. Returns VS_EXIT_OK, or VS_EXIT_USAGE after a message. */
-int vs_pipeline_fill(const vs_args *args, vs_federation *fed);
+ * max_clients, min_clients are set. sampled: --clients-per-round also says how many take part, so
+ * it may stand without a mechanism. Returns VS_EXIT_OK, or VS_EXIT_USAGE after a message. */
+int vs_pipeline_fill(const vs_args *args, vs_federation *fed, bool sampled);
 
 /* Thresholds for n shareholders: those of the robust profile, with 3 of the private one. */
 vs_committee vs_pipeline_committee(uint32_t n);
@@ -74,12 +75,14 @@ void vs_pipeline_use(vs_federation *to, const vs_federation *from, const vs_part
          .fallback = "0",                                                                          \
          .help = "Clients that may pool what they know: their noise does not count. Noise is for " \
                  "min-clients less these."},                                                       \
-        {.name = "clients-per-round",                                                              \
-         .arg = "N",                                                                               \
-         .kind = VS_OPT_UINT,                                                                      \
-         .max = 32768,                                                                             \
-         .help = "Fixed divisor of the mean under a mechanism. Default: min-clients."},            \
         VS_PIPELINE_REAL("metrics-noise-multiplier", "Z", NULL,                                    \
                          "The noise-multiplier of the metrics, under a mechanism.")
+
+/* Where the number of clients in a round is not the command's to choose. */
+#define VS_PIPELINE_DIVISOR                                                                        \
+    {                                                                                              \
+        .name = "clients-per-round", .arg = "N", .kind = VS_OPT_UINT, .max = 32768,                \
+        .help = "Fixed divisor of the mean under a mechanism. Default: min-clients."               \
+    }
 
 #endif /* VS_CLI_PIPELINE_H */

@@ -90,3 +90,23 @@ Test(cli_simulate, draws_one_round_without_complaint)
     free(picture);
     vs_test_folder_remove(folder);
 }
+
+/* A fraction of the clients takes part, as in McMahan et al. 2017, without any noise. */
+Test(cli_simulate, samples_some_of_the_clients_for_each_round)
+{
+    char *folder = vs_test_folder_new();
+    vs_run run = VS_RUN(folder, SMALL, "--clients-per-round", "3", "--rounds", "1", "--no-plain",
+                        "--json", "some.json");
+    cr_expect_eq(run.status, 0, "%s%s", run.out, run.err);
+    vs_run_free(&run);
+    char *json = text_of(folder, "some.json");
+    EXPECT_WORDS(json, true, "\"num_clients\": 8", "\"clients_sampled\": 3",
+                 "\"clients_included\": 3");
+    free(json);
+    run = VS_RUN(folder, SMALL, "--clients-per-round", "9", "--rounds", "1");
+    cr_expect_eq(run.status, 2);
+    cr_expect_not_null(strstr(run.err, "--clients-per-round: 9 is not 2 to --clients 8"), "%s",
+                       run.err);
+    vs_run_free(&run);
+    vs_test_folder_remove(folder);
+}
