@@ -81,16 +81,13 @@ def table(o):
 
 
 def write_plot_data(o):
-    """One block for each case: round, private at 8 bits, plain."""
+    """One block for each case (bench/results.gnuplot names them): round, private at 8 bits, plain."""
     with open(os.path.join(o.folder, "results.dat"), "w") as out:
         for case in CASES:
             r = load(o, name_of(case, 8, 1)) or load(o, name_of(case, 16, 1))
-            if r is None:
-                continue
-            out.write('"%d clients, %d in a round, %s"\n' % case)
-            for row in r["rounds"]:
+            for row in r["rounds"] if r else []:
                 out.write("%d %.4f %.4f\n" % (row["round"], 100 * row["accuracy"], 100 * row["plain_accuracy"]))
-            out.write("\n\n")
+            out.write("\n\n" if r else "0 NaN NaN\n\n\n")
 
 
 def main():

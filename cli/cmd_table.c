@@ -262,5 +262,6 @@ const vs_command vs_cmd_table_standardise = {
                    "deviation as its scale, over the rows of all parties whose veilsum table sums "
                    "are in the round. Everybody makes the same file of the same result.",
     .options = standardise_options,
-    .examples = "veilsum table standardise --schema schema.csv --sums mean.npy --out schema-2.csv",
+    .examples = "veilsum table standardise --schema schema.csv --sums mean.npy \\\n"
+                "    --out schema-2.csv",
     .run = run_standardise};
