@@ -8,55 +8,45 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "fl/dtype.h"
 
-static void load_values(double *out, const uint8_t *in, size_t n, size_t item)
+/* A whole number of item little-endian bytes, two's complement. */
+static double load_integer(const uint8_t *in, size_t item, bool is_signed)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (item == 8) {
-            uint64_t bits = vs_load_le64(in + 8 * i);
-            memcpy(&out[i], &bits, sizeof out[i]);
-        } else {
-            uint32_t bits = vs_load_le32(in + 4 * i);
-            float f;
-            memcpy(&f, &bits, sizeof f);
-            out[i] = (double)f;
-        }
-    }
+    uint64_t v = 0;
+    for (size_t i = item; i-- > 0;) v = v << 8 | in[i];
+    if (!is_signed) return (double)v;
+    const unsigned unused = 64 - 8 * (unsigned)item;
+    const uint64_t sign = UINT64_C(1) << 63;
+    v <<= unused;
+    return (v & sign) != 0 ? -(double)((~v >> unused) + 1) : (double)(v >> unused);
 }
 
-/* Shape, and where the values begin. */
-static vs_err find_values(vs_npy *out, size_t *at, size_t *item, const uint8_t *bytes, size_t len,
-                          const char *name, size_t max_n, vs_diag *diag)
+static void load_values(double *out, const uint8_t *in, const vs_npy_header *h)
 {
-    vs_npy_header h;
-    memset(out, 0, sizeof *out);
-    vs_err err = vs_npy_header_read(&h, bytes, len, len, name, max_n, diag);
-    if (err != VS_OK) return err;
-    *at = h.data_at;
-    *item = h.item;
-    out->n = h.n;
-    out->n_dims = h.n_dims;
-    memcpy(out->dims, h.dims, sizeof out->dims);
-    return VS_OK;
+    if (h->kind == 'f') {
+        vs_dtype_load(out, in, h->n, h->item == 8 ? VS_DTYPE_F64 : VS_DTYPE_F32);
+        return;
+    }
+    for (size_t i = 0; i < h->n; i++)
+        out[i] = load_integer(in + i * h->item, h->item, h->kind == 'i');
 }
 
 vs_err vs_npy_parse(vs_npy *out, const uint8_t *bytes, size_t len, const char *name, size_t max_n,
                     vs_diag *diag)
 {
     VS_ASSERT(out != NULL && name != NULL && (bytes != NULL || len == 0));
-    size_t at = 0;
-    size_t item = 0;
-    vs_npy npy;
+    vs_npy_header h;
     memset(out, 0, sizeof *out);
-    vs_err err = find_values(&npy, &at, &item, bytes, len, name, max_n, diag);
+    vs_err err = vs_npy_header_read(&h, bytes, len, len, true, name, max_n, diag);
     if (err != VS_OK) return err;
-    double *data = malloc((npy.n == 0 ? 1 : npy.n) * sizeof *data);
+    double *data = malloc((h.n == 0 ? 1 : h.n) * sizeof *data);
     if (data == NULL) {
-        return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory for %zu values", name, npy.n);
+        return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory for %zu values", name, h.n);
     }
-    load_values(data, bytes + at, npy.n, item);
-    npy.data = data;
-    *out = npy;
+    load_values(data, bytes + h.data_at, &h);
+    *out = (vs_npy){.data = data, .n = h.n, .n_dims = h.n_dims};
+    memcpy(out->dims, h.dims, sizeof out->dims);
     return VS_OK;
 }
 
@@ -72,41 +62,10 @@ vs_err vs_npy_read(vs_npy *out, const char *path, size_t max_n, vs_diag *diag)
     return err;
 }
 
-static bool is_host_order(void)
-{
-    const uint16_t one = 1;
-    uint8_t first;
-    memcpy(&first, &one, 1);
-    return first == 1;
-}
-
-vs_err vs_npy_map(vs_npy *out, const char *path, size_t max_n, vs_diag *diag)
-{
-    VS_ASSERT(out != NULL && path != NULL);
-    size_t at = 0;
-    size_t item = 0;
-    vs_map map;
-    memset(out, 0, sizeof *out);
-    vs_err err = vs_map_file(&map, path, diag);
-    if (err != VS_OK) return err;
-    err = find_values(out, &at, &item, map.p, map.len, path, max_n, diag);
-    bool as_is = item == sizeof(double) && at % _Alignof(double) == 0 && is_host_order();
-    if (err == VS_OK && as_is) {
-        out->data = (double *)(uintptr_t)(map.p + at);
-        out->map = map;
-        return VS_OK;
-    }
-    if (err == VS_OK) err = vs_npy_parse(out, map.p, map.len, path, max_n, diag);
-    vs_unmap(&map);
-    return err;
-}
-
 void vs_npy_free(vs_npy *npy)
 {
     if (npy == NULL) return;
-    if (npy->map.p != NULL) {
-        vs_unmap(&npy->map);
-    } else if (npy->data != NULL) {
+    if (npy->data != NULL) {
         sodium_memzero(npy->data, npy->n * sizeof *npy->data);
         free(npy->data);
     }

@@ -196,16 +196,27 @@ static vs_err find_header(header *h, size_t *data_at, const uint8_t *bytes, size
     return VS_OK;
 }
 
-/* Value size and count, from the header alone. */
-static vs_err check_header(size_t *item, size_t *n, const header *h, const char *name, size_t max_n,
+static vs_err read_dtype(vs_npy_header *out, const char *descr, bool integers, const char *name,
+                         vs_diag *diag)
+{
+    static const char *const known[] = {"<f8", "<f4", "|b1", "|i1", "|u1", "<i2",
+                                        "<u2", "<i4", "<u4", "<i8", "<u8"};
+    const size_t n = integers ? sizeof known / sizeof known[0] : 2;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(descr, known[i]) != 0) continue;
+        out->kind = descr[1];
+        out->item = (size_t)(descr[2] - '0');
+        return VS_OK;
+    }
+    return vs_fail(diag, VS_ERR_MALFORMED, "%s: dtype '%s' is not supported, only little-endian %s",
+                   name, descr,
+                   integers ? "'<f4', '<f8' and whole numbers of 1 to 8 bytes" : "'<f4' and '<f8'");
+}
+
+/* The number of values, from the header alone. */
+static vs_err check_header(size_t *n, const header *h, const char *name, size_t max_n,
                            vs_diag *diag)
 {
-    *item = strcmp(h->descr, "<f8") == 0 ? 8 : strcmp(h->descr, "<f4") == 0 ? 4 : 0;
-    if (*item == 0) {
-        return vs_fail(diag, VS_ERR_MALFORMED,
-                       "%s: dtype '%s' is not supported, only little-endian '<f4' and '<f8'", name,
-                       h->descr);
-    }
     if (h->fortran) {
         return vs_fail(diag, VS_ERR_MALFORMED,
                        "%s: is in Fortran order; save np.ascontiguousarray(x)", name);
@@ -233,7 +244,7 @@ static vs_err check_header(size_t *item, size_t *n, const header *h, const char 
 }
 
 vs_err vs_npy_header_read(vs_npy_header *out, const uint8_t *bytes, size_t len, size_t total,
-                          const char *name, size_t max_n, vs_diag *diag)
+                          bool integers, const char *name, size_t max_n, vs_diag *diag)
 {
     VS_ASSERT(out != NULL && name != NULL && (bytes != NULL || len == 0));
     VS_ASSERT(len <= total && (len == total || len >= VS_NPY_HEAD_MAX));
@@ -241,7 +252,8 @@ vs_err vs_npy_header_read(vs_npy_header *out, const uint8_t *bytes, size_t len, 
     vs_npy_header got = {0};
     *out = got;
     vs_err err = find_header(&h, &got.data_at, bytes, len, name, diag);
-    if (err == VS_OK) err = check_header(&got.item, &got.n, &h, name, max_n, diag);
+    if (err == VS_OK) err = read_dtype(&got, h.descr, integers, name, diag);
+    if (err == VS_OK) err = check_header(&got.n, &h, name, max_n, diag);
     if (err != VS_OK) return err;
     const size_t whole = got.data_at + got.n * got.item;
     if (total < whole) {

@@ -188,7 +188,8 @@ static vs_err read_member(vs_tensor *t, const vs_zip_entry *e, const char *name,
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s: damaged: its CRC-32 is %08lx, not %08x", where,
                       crc, e->crc);
     }
-    if (err == VS_OK) err = vs_npy_header_read(&h, head, head_len, e->len, where, *left, diag);
+    if (err == VS_OK)
+        err = vs_npy_header_read(&h, head, head_len, e->len, false, where, *left, diag);
     free(copy);
     if (err != VS_OK) return err;
     t->dtype = h.item == 8 ? VS_DTYPE_F64 : VS_DTYPE_F32;

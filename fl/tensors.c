@@ -105,7 +105,7 @@ static vs_err parse_npy(vs_tensors *out, const uint8_t *bytes, size_t len, const
                         size_t max_n, vs_diag *diag)
 {
     vs_npy_header h;
-    vs_err err = vs_npy_header_read(&h, bytes, len, len, name, max_n, diag);
+    vs_err err = vs_npy_header_read(&h, bytes, len, len, false, name, max_n, diag);
     if (err != VS_OK) return err;
     out->list = calloc(1, sizeof *out->list);
     if (out->list == NULL) return vs_fail(diag, VS_ERR_NOMEM, "%s: out of memory", name);

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     size_t n = 1;
-    VS_ASSERT(npy.n_dims <= VS_NPY_DIMS_MAX && npy.n <= MANY && npy.n * 4 < size);
+    VS_ASSERT(npy.n_dims <= VS_NPY_DIMS_MAX && npy.n <= MANY && npy.n < size);
     for (uint32_t i = 0; i < npy.n_dims; i++) n *= npy.dims[i];
     VS_ASSERT(n == npy.n);
     double last = npy.n > 0 ? npy.data[npy.n - 1] : 0.0; /* readable to its end */
