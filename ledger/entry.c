@@ -157,7 +157,7 @@ static const vs_field shareholder_fields[] = {
 };
 
 static const vs_field open_fields[] = {
-    RANGED(vs_entry_open, dim, VS_FIELD_U32, 1, UINT32_C(1) << 25),
+    RANGED(vs_entry_open, dim, VS_FIELD_U32, 1, VS_ENTRY_DIM_MAX),
     RANGED(vs_entry_open, weight_digits, VS_FIELD_U32, 1, 64),
     RANGED(vs_entry_open, quantization_bits, VS_FIELD_U32, 1, 32),
     RANGED(vs_entry_open, max_clients, VS_FIELD_U32, 2, VS_ENTRY_CLIENTS_MAX),

@@ -17,9 +17,11 @@
 #include "base/err.h"
 #include "ledger/note.h"
 
-#define VS_ENTRY_SHAREHOLDERS_MAX 128u           /* shareholder indices are 1..128 */
-#define VS_ENTRY_DETAIL_MAX 200u                 /* bytes of an abort's detail */
-#define VS_ENTRY_CLIENTS_MAX 32768u              /* clients of one round */
+#define VS_ENTRY_SHAREHOLDERS_MAX 128u /* shareholder indices are 1..128 */
+#define VS_ENTRY_DETAIL_MAX 200u       /* bytes of an abort's detail */
+#define VS_ENTRY_CLIENTS_MAX 32768u    /* clients of one round */
+/* Counted in 32 bits; the columns that they take are bounded by whoever knows the packing. */
+#define VS_ENTRY_DIM_MAX (UINT32_MAX - 64)
 #define VS_ENTRY_TIME_MAX UINT64_C(253402300799) /* unix seconds: the end of the year 9999 */
 #define VS_ENTRY_INT_MAX ((uint64_t)INT64_MAX)   /* largest integer of a payload */
 
@@ -64,7 +66,7 @@ typedef struct vs_entry_shareholder {
 } vs_entry_shareholder;
 
 typedef struct vs_entry_open {
-    uint32_t dim;               /* coordinates without weight digits, 1..2^25 */
+    uint32_t dim;               /* coordinates without weight digits, 1..VS_ENTRY_DIM_MAX */
     uint32_t weight_digits;     /* 1..64 */
     uint32_t quantization_bits; /* 1..32 */
     uint32_t max_clients;       /* 2..32768 */

@@ -11,7 +11,7 @@
 #include "ledger/fetch.h"
 #include "ledger/tiles.h"
 
-#define VS_AUDIT_BLOB_MAX (UINT64_C(1) << 28) /* bytes: 2^25 elements of 8 */
+#define VS_AUDIT_BLOB_MAX (UINT64_C(1) << 31) /* bytes: sums of 2^28 coordinates */
 
 typedef struct vs_audit_source {
     uint64_t size; /* entries, as the newest checkpoint says: not verified */

@@ -151,7 +151,7 @@ vs_prg *vs_stage_rounding(vs_stage *s)
     return s->rounding;
 }
 
-/* Squared norm of the rounded update in grid steps; below 2^64 * 2^25. */
+/* Squared norm of the rounded update in grid steps; below 2^64 * 2^32. */
 static u128 rounded_norm(vs_stage *s)
 {
     const int64_t zero = (int64_t)(s->privacy->signal_levels / 2);

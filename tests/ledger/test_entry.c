@@ -195,7 +195,7 @@ Test(entry, integers_beyond_their_bounds_are_named)
     expect_integer_refused(VS_ENTRY_OPEN, "round", 0);
     expect_integer_refused(VS_ENTRY_FEDERATION, "round", 1);
     expect_integer_refused(VS_ENTRY_OPEN, "dim", 0);
-    expect_integer_refused(VS_ENTRY_OPEN, "dim", (1 << 25) + 1);
+    expect_integer_refused(VS_ENTRY_OPEN, "dim", (int64_t)VS_ENTRY_DIM_MAX + 1);
     expect_integer_refused(VS_ENTRY_OPEN, "weight_digits", 65);
     expect_integer_refused(VS_ENTRY_OPEN, "quantization_bits", 33);
     expect_integer_refused(VS_ENTRY_OPEN, "max_clients", 32769);
