@@ -135,22 +135,35 @@ static vs_err arrange(vs_update *u, const vs_federation *fed, const char *path, 
     return err;
 }
 
-vs_err vs_update_open(vs_update *out, const vs_federation *fed, const char *path, vs_diag *diag)
+vs_err vs_update_take(vs_update *out, const vs_federation *fed, vs_tensors *t, const char *name,
+                      vs_diag *diag)
 {
-    VS_ASSERT(out != NULL && fed != NULL && path != NULL);
-    vs_update u = {0};
-    *out = u;
-    vs_err err = vs_tensors_open(&u.file, path, VS_DIM_MAX, diag);
-    if (err == VS_OK && u.file.count == 0) {
-        err = vs_fail(diag, VS_ERR_MALFORMED, "%s: holds no tensor", path);
-    }
-    if (err == VS_OK) err = arrange(&u, fed, path, diag);
+    VS_ASSERT(out != NULL && fed != NULL && t != NULL && name != NULL);
+    vs_update u = {.file = *t};
+    *out = (vs_update){0};
+    vs_err err = t->count > 0 ? arrange(&u, fed, name, diag)
+                              : vs_fail(diag, VS_ERR_MALFORMED, "%s: holds no tensor", name);
     if (err != VS_OK) {
+        if (u.file.list == NULL) *t = (vs_tensors){0}; /* converted, then refused */
+        u.file = (vs_tensors){0};
         vs_update_free(&u);
         return err;
     }
+    *t = (vs_tensors){0};
     *out = u;
     return VS_OK;
+}
+
+vs_err vs_update_open(vs_update *out, const vs_federation *fed, const char *path, vs_diag *diag)
+{
+    VS_ASSERT(out != NULL && fed != NULL && path != NULL);
+    vs_tensors t;
+    *out = (vs_update){0};
+    vs_err err = vs_tensors_open(&t, path, VS_DIM_MAX, diag);
+    if (err != VS_OK) return err;
+    err = vs_update_take(out, fed, &t, path, diag);
+    vs_tensors_free(&t); /* empty once it was taken */
+    return err;
 }
 
 void vs_update_drop_values(vs_update *u)

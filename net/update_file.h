@@ -33,6 +33,10 @@ typedef struct vs_update {
  * file and tensor, VS_ERR_NOMEM, VS_ERR_IO; *out is zero then. */
 VS_MUST_CHECK vs_err vs_update_open(vs_update *out, const vs_federation *fed, const char *path,
                                     vs_diag *diag);
+/* The same from tensors that are open already; name is for messages. On VS_OK *out owns what is in
+ * *t (which is zero then): its list and its map. Values in borrowed memory stay borrowed. */
+VS_MUST_CHECK vs_err vs_update_take(vs_update *out, const vs_federation *fed, vs_tensors *t,
+                                    const char *name, vs_diag *diag);
 /* The values are not needed any more, the format is. */
 void vs_update_drop_values(vs_update *u);
 void vs_update_free(vs_update *u); /* wipes what it owns: an update is secret */

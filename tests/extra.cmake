@@ -147,3 +147,13 @@ if(VS_PYTHON)
   add_test(NAME cli.watch COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/watch.py $<TARGET_FILE:veilsum>)
   set_tests_properties(cli.watch PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 endif()
+if(VS_PYTHON) # all of it: 100 million values (docs/BENCHMARKS.md)
+  add_test(NAME cli.large COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/large.py $<TARGET_FILE:veilsum>
+    --values 1000000 --limit 100000000)
+  set_tests_properties(cli.large PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
+endif()
+if(VS_PYTHON AND TARGET libveilsum)
+  add_test(NAME cli.c_api COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/c_api.py $<TARGET_FILE:veilsum>
+    ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} "${CMAKE_C_FLAGS}")
+  set_tests_properties(cli.c_api PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
+endif()
