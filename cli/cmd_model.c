@@ -17,6 +17,9 @@
 #include "fl/npy.h"
 #include "fl/server_opt.h"
 #include "fl/table.h"
+#include "fl/tensors_out.h"
+#include "net/federation_tensors.h"
+#include "net/update_file.h"
 
 /* --- model new ------------------------------------------------------------------------------- */
 
@@ -101,40 +104,93 @@ static vs_err save_state(const vs_server_opt *s, const char *path, vs_diag *diag
     return err;
 }
 
+/* The model and the round's mean as flat vectors in the order of the model's tensors. */
+typedef struct vectors {
+    vs_federation *names; /* only its tensors: those of the model */
+    vs_update params, mean;
+} vectors;
+
+static vs_err load_vectors(vectors *v, const char *params, const char *mean, vs_diag *diag)
+{
+    vs_tensors model = {0};
+    v->names = calloc(1, sizeof *v->names);
+    if (v->names == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    vs_err err = vs_tensors_open(&model, params, VS_MODEL_PARAMS_MAX, diag);
+    if (err == VS_OK && model.container != VS_CONTAINER_NPY) {
+        err = vs_federation_set_tensors(v->names, &model, params, diag);
+    }
+    if (err == VS_OK) err = vs_update_take(&v->params, v->names, &model, params, diag);
+    vs_tensors_free(&model);
+    if (err == VS_OK) err = vs_update_open(&v->mean, v->names, mean, diag);
+    if (err == VS_OK && (v->mean.n != v->params.n || v->mean.n == 0)) {
+        err = vs_fail(diag, VS_ERR_MALFORMED, "%s: %" PRIu64 " values, the model has %" PRIu64,
+                      mean, v->mean.n, v->params.n);
+    }
+    return err;
+}
+
+static void free_vectors(vectors *v)
+{
+    vs_update_free(&v->params);
+    vs_update_free(&v->mean);
+    vs_federation_free(v->names);
+}
+
+/* A .npy as flat float64, as `model new` makes it; else the model's names, shapes and types. */
+static vs_err write_model(const char *path, const vectors *v, const double *values, vs_diag *diag)
+{
+    const size_t n = (size_t)v->params.n;
+    vs_result_format format;
+    vs_tensors_out *out = NULL;
+    vs_err err = vs_result_format_make(&format, v->names, (uint32_t)n, path, &v->params.format,
+                                       VS_DTYPE_F64, diag);
+    if (err != VS_OK) return err;
+    if (format.container == VS_CONTAINER_NPY) {
+        err = vs_npy_write(path, values, &n, 1, diag);
+    } else {
+        err = vs_tensors_out_new(&out, path, format.container, format.shapes, format.dtypes,
+                                 format.count, diag);
+        if (err == VS_OK) err = vs_tensors_out_put(out, values, n, diag);
+        if (err == VS_OK) err = vs_tensors_out_commit(out, diag);
+        vs_tensors_out_free(out);
+    }
+    vs_result_format_free(&format);
+    return err;
+}
+
 static vs_err step(const vs_args *args, const vs_server_options *o, vs_diag *diag)
 {
-    vs_npy params = {0}, mean = {0};
+    vectors v = {0};
     vs_server_opt s = {0};
     const char *state = vs_args_text(args, "state"), *mean_path = vs_args_text(args, "mean");
-    double norm = 0;
-    vs_err err = vs_npy_read(&params, vs_args_text(args, "params"), VS_MODEL_PARAMS_MAX, diag);
-    if (err == VS_OK) err = vs_npy_read(&mean, mean_path, VS_MODEL_PARAMS_MAX, diag);
-    if (err == VS_OK && (mean.n != params.n || mean.n == 0)) {
-        err = vs_fail(diag, VS_ERR_MALFORMED, "%s: %zu values, the model has %zu", mean_path,
-                      mean.n, params.n);
-    }
-    for (size_t i = 0; err == VS_OK && i < mean.n; i++) norm += mean.data[i] * mean.data[i];
+    double norm = 0, *next = NULL;
+    vs_err err = load_vectors(&v, vs_args_text(args, "params"), mean_path, diag);
+    const size_t n = (size_t)v.params.n;
+    for (size_t i = 0; err == VS_OK && i < n; i++) norm += v.mean.values[i] * v.mean.values[i];
     if (err == VS_OK && !isfinite(norm)) {
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s: has values that are not finite", mean_path);
     }
     if (err == VS_OK) {
-        err = vs_server_opt_init(&s, o, params.n);
-        if (err != VS_OK) (void)vs_fail(diag, err, "out of memory for %zu parameters", params.n);
+        err = vs_server_opt_init(&s, o, n);
+        next = malloc(n * sizeof *next);
+        if (next == NULL) err = VS_ERR_NOMEM;
+        if (err != VS_OK) (void)vs_fail(diag, err, "out of memory for %zu parameters", n);
     }
     if (err == VS_OK && s.m != NULL) err = load_state(&s, state, diag);
     if (err == VS_OK) {
-        vs_server_opt_step(&s, params.data, mean.data);
-        err = vs_npy_write(vs_args_text(args, "out"), params.data, &params.n, 1, diag);
+        memcpy(next, v.params.values, n * sizeof *next);
+        vs_server_opt_step(&s, next, v.mean.values);
+        err = write_model(vs_args_text(args, "out"), &v, next, diag);
     }
     if (err == VS_OK && s.m != NULL) err = save_state(&s, state, diag);
     if (err == VS_OK) {
         (void)printf("%s: %zu parameters, %s of rate %g along a mean of norm %.4g\n",
-                     vs_args_text(args, "out"), params.n, vs_server_rule_name(o->rule),
-                     o->learning_rate, sqrt(norm));
+                     vs_args_text(args, "out"), n, vs_server_rule_name(o->rule), o->learning_rate,
+                     sqrt(norm));
     }
     vs_server_opt_clear(&s);
-    vs_npy_free(&params);
-    vs_npy_free(&mean);
+    free(next);
+    free_vectors(&v);
     return err;
 }
 
@@ -162,15 +218,16 @@ static int run_step(const vs_args *args)
 
 static const vs_opt step_options[] = {
     {.name = "params",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "The model that the round was opened with."},
+     .help = "The model that the round was opened with: .npy, .npz or .safetensors."},
     {.name = "mean",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "The round's result (veilsum round result)."},
+     .help = "The round's result (veilsum round result), with the model's tensors or as a flat "
+             ".npy."},
     {.name = "server",
      .arg = "RULE",
      .kind = VS_OPT_TEXT,
@@ -185,10 +242,11 @@ static const vs_opt step_options[] = {
      .kind = VS_OPT_TEXT,
      .help = "What the rule remembers from round to round, made by the first; not for fedavg."},
     {.name = "out",
-     .arg = "FILE.npy",
+     .arg = "FILE",
      .kind = VS_OPT_TEXT,
      .required = true,
-     .help = "Where the next model goes."},
+     .help = "Where the next model goes: .npy (flat float64), .npz or .safetensors with the "
+             "model's names and types."},
     {0}};
 
 const vs_command vs_cmd_model_step = {
@@ -199,7 +257,9 @@ const vs_command vs_cmd_model_step = {
     .options = step_options,
     .examples = "veilsum model step --params model-0.npy --mean mean-1.npy --out model-1.npy\n"
                 "veilsum model step --params model-1.npy --mean mean-2.npy --server fedadam \\\n"
-                "    --state adam.npy --out model-2.npy",
+                "    --state adam.npy --out model-2.npy\n"
+                "veilsum model step --params model-0.safetensors \\\n"
+                "    --mean mean-1.safetensors --out model-1.safetensors",
     .run = run_step};
 
 /* --- model evaluate -------------------------------------------------------------------------- */

@@ -14,7 +14,11 @@
 #include "fl/safetensors.h"
 #include "fl/zip.h"
 
-enum { WINDOW_VALUES = 8192, MEMBER_BYTES = VS_TENSOR_NAME_MAX + sizeof ".npy" };
+enum {
+    WINDOW_VALUES = 8192,
+    WINDOW_BYTES = 8 * WINDOW_VALUES,
+    MEMBER_BYTES = VS_TENSOR_NAME_MAX + sizeof ".npy"
+};
 
 struct vs_tensors_out {
     vs_file_out *file;
@@ -151,7 +155,7 @@ vs_err vs_tensors_out_commit(vs_tensors_out *t, vs_diag *diag)
 static vs_err start(vs_tensors_out *t, const char *path, const vs_dtype *dtypes, vs_diag *diag)
 {
     t->dtypes = calloc(t->count, sizeof *t->dtypes);
-    t->window = malloc(WINDOW_VALUES * sizeof(double));
+    t->window = malloc(WINDOW_BYTES);
     if (t->container == VS_CONTAINER_NPZ) {
         t->zip = calloc(t->count, sizeof *t->zip);
         t->members = calloc(t->count, sizeof *t->members);
@@ -200,7 +204,7 @@ void vs_tensors_out_free(vs_tensors_out *t)
 {
     if (t == NULL) return;
     vs_file_out_free(t->file);
-    if (t->window != NULL) sodium_memzero(t->window, WINDOW_VALUES * sizeof(double));
+    if (t->window != NULL) sodium_memzero(t->window, WINDOW_BYTES);
     free(t->window);
     free(t->members);
     free(t->zip);

@@ -4,7 +4,7 @@
   containers.py PROGRAM [NAME ...]     run all cases, or those named; exit 1 if one fails
 
 Built on by_hand.py and tests/fl/containers/tensor_files.py. Standard library only."""
-import contextlib, json, os, random, shutil, subprocess, sys, tempfile
+import contextlib, json, os, random, shutil, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fl", "containers"))
 import tensor_files as tf
@@ -152,6 +152,42 @@ def case_without_names_one_array_is_enough():
         got = tf.read(path(fed, "mean.safetensors"))
         expect(list(got) == ["w"] and got["w"][:2] == ("F32", [2, 3]), got)
         expect(all(abs(g - v) <= STEP for g, v in zip(got["w"][2], values)), got)
+        fed.stop_all()
+
+
+def case_a_model_moves_along_the_mean_of_its_tensors():
+    with federation(clients=1) as fed:
+        model, mean = update(1), update(2)
+        tf.write(path(fed, "m0.safetensors"), model)
+        tf.write(path(fed, "mean.npz"), dict(reversed(mean.items())))
+        step = ("model", "step", "--params", "m0.safetensors", "--server-learning-rate", "0.5")
+        fed.ok(*step, "--mean", "mean.npz", "--out", "m1.safetensors")
+        got = tf.read(path(fed, "m1.safetensors"))
+        expect({n: t[:2] for n, t in got.items()} == {n: (DTYPES[n], SHAPES[n]) for n in SHAPES}, got)
+        for g, a, b in zip(flat(got), flat(model), flat(mean)):
+            expect(abs(g - (a + 0.5 * b)) < 1e-6, (g, a, b))
+        tf.write(path(fed, "mean.npy"), {"": ("F64", [TOTAL], flat(mean))})  # a flat one does as well
+        fed.ok(*step, "--mean", "mean.npy", "--out", "m2.safetensors")
+        expect(tf.read(path(fed, "m2.safetensors")) == got, "another model")
+        tf.write(path(fed, "bad.npz"), {n: t for n, t in mean.items() if n != "scale"})
+        fed.refused(*step, "--mean", "bad.npz", "--out", "m3.safetensors", says=("bad.npz", "scale"))
+
+
+def case_without_a_result_nothing_is_written():
+    with named() as fed:
+        fed.start_all()
+        r = json.loads(fed.ok("round", "open", "--federation", "federation.json", "--key", "admin.key", "--json").out)["round"]
+        tf.write(path(fed, "u.npz"), update(1))
+        waiting = subprocess.Popen([PROGRAM, *fed.submit_args(1, r, "u.npz", 50, "--out", "mean.npz")], cwd=fed.folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        end = time.time() + 60
+        status = lambda: json.loads(fed.ok("round", "status", "--federation", "federation.json", "--json").out)
+        while status()["clients_submitted"] == 0:
+            expect(time.time() < end, "no submission")
+        fed.ok("round", "cancel", "--federation", "federation.json", "--key", "admin.key")
+        out, err = waiting.communicate(timeout=60)
+        expect(waiting.returncode == 1 and "submitted, but there is no result" in err and "aborted" in err, (out, err))
+        expect(not os.path.exists(path(fed, "mean.npz")), "a mean")
         fed.stop_all()
 
 
