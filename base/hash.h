@@ -32,6 +32,9 @@ void vs_sha256(vs_h32 *out, const void *data, size_t len);
 
 void vs_merkle_leaf(vs_h32 *out, const void *data, size_t len);            /* H(0x00 || d) */
 void vs_merkle_node(vs_h32 *out, const vs_h32 *left, const vs_h32 *right); /* H(0x01 || l || r) */
+/* out[i] = H(0x00 || data[i][0..len)) for i < count: the leaves of equal length of one or several
+ * trees, several of them at once where the processor can (VEILSUM_ISA as in mpc/isa.h). */
+void vs_merkle_leaves(vs_h32 *out, const uint8_t *const *data, size_t len, size_t count);
 
 /* Compact range of an append-only tree: one hash per set bit of size, largest subtree first.
  * Copyable; size < 2^63. */

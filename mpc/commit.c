@@ -4,6 +4,8 @@
 
 #include "mpc/prg.h"
 
+#define LEAVES_AT_ONCE 64u
+
 static void start_round(vs_hash *h, const char *label, const vs_round_id *id)
 {
     vs_hash_start(h, label);
@@ -35,6 +37,7 @@ void vs_share_root_init(vs_share_root *r)
 {
     vs_merkle_init(&r->tree);
     r->leaf_len = 0;
+    r->ended = false;
 }
 
 static void end_leaf(vs_share_root *r)
@@ -49,6 +52,7 @@ void vs_share_root_update(vs_share_root *r, const void *data, size_t len)
 {
     const uint8_t leaf_prefix = 0x00; /* RFC 6962 section 2.1 */
     const uint8_t *next = data;
+    VS_ASSERT(len == 0 || !r->ended);
     while (len > 0) {
         if (r->leaf_len == 0) {
             vs_hash_init(&r->leaf);
@@ -62,6 +66,25 @@ void vs_share_root_update(vs_share_root *r, const void *data, size_t len)
         len -= part;
         if (r->leaf_len == VS_CHUNK_BYTES) end_leaf(r);
     }
+}
+
+void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
+                          size_t count)
+{
+    vs_h32 leaf[LEAVES_AT_ONCE];
+    VS_ASSERT(len >= 1 && len <= VS_CHUNK_BYTES);
+    for (size_t done = 0; done < count;) {
+        size_t n = count - done < LEAVES_AT_ONCE ? count - done : LEAVES_AT_ONCE;
+        vs_merkle_leaves(leaf, data + done, len, n);
+        for (size_t i = 0; i < n; i++) {
+            vs_share_root *r = roots[done + i];
+            VS_ASSERT(r->leaf_len == 0 && !r->ended);
+            vs_merkle_append(&r->tree, &leaf[i]);
+            r->ended = len < VS_CHUNK_BYTES;
+        }
+        done += n;
+    }
+    sodium_memzero(leaf, sizeof leaf);
 }
 
 void vs_share_root_final(vs_share_root *r, vs_h32 *out)

@@ -5,6 +5,7 @@
 #ifndef VS_MPC_COMMIT_H
 #define VS_MPC_COMMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,9 +33,15 @@ typedef struct vs_share_root {
     vs_merkle tree;
     vs_hash leaf;
     uint32_t leaf_len;
+    bool ended; /* the last leaf, shorter than the others, is in */
 } vs_share_root;
 void vs_share_root_init(vs_share_root *r);
 void vs_share_root_update(vs_share_root *r, const void *data, size_t len);
+/* Whole leaves of several vectors at once: data[i][0..len) is the next leaf of roots[i], which may
+ * stand there several times. len is VS_CHUNK_BYTES, or less for the last leaf of each; no root may
+ * be inside a leaf or past its last (VS_ASSERT). Same roots as vs_share_root_update, faster. */
+void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
+                          size_t count);
 void vs_share_root_final(vs_share_root *r, vs_h32 *out);
 /* R_j of a seed share (j <= t): the single leaf is the 32-byte seed. */
 void vs_share_root_seed(vs_h32 *out, const uint8_t seed[32]);

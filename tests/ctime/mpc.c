@@ -215,6 +215,31 @@ static bool proof(void)
     return equal == 0;
 }
 
+/* Leaves of shares, several at once; an even number, so that none is left to libcrypto. */
+static bool leaves_of_secret(void)
+{
+    enum { LEAVES = 18, BYTES = 1000 };
+    static uint8_t share[LEAVES][BYTES];
+    const uint8_t *data[LEAVES];
+    vs_share_root root[LEAVES], *roots[LEAVES];
+    bool good = true;
+    for (size_t i = 0; i < LEAVES; i++) {
+        share[i][i] = 1;
+        data[i] = share[i];
+        roots[i] = &root[i];
+        vs_share_root_init(&root[i]);
+    }
+    VS_CT_SECRET(share, sizeof share);
+    vs_share_root_leaves(roots, data, BYTES, LEAVES);
+    for (size_t i = 0; i < LEAVES; i++) {
+        vs_h32 got;
+        vs_share_root_final(&root[i], &got);
+        VS_CT_PUBLIC(&got, sizeof got);
+        good = good && !vs_h32_is_zero(&got);
+    }
+    return good;
+}
+
 #ifndef VS_CTIME_MSAN /* libcrypto and GMP are not built with it */
 /* A share is hashed before anyone may see it: SHA-256 itself must not branch on it. */
 static bool hash_of_secret(void)
@@ -316,6 +341,7 @@ const vs_ctime_case vs_ctime_mpc[] = {
     {"prg", prg},
     {"pack and unpack", pack_and_unpack},
     {"proof", proof},
+    {"leaves of secret", leaves_of_secret},
 #ifndef VS_CTIME_MSAN
     {"hash of secret", hash_of_secret},
     {"prime sharing", prime_sharing},

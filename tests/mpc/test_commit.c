@@ -103,6 +103,85 @@ Test(commit, share_root_matches_the_reference_in_any_pieces)
     }
 }
 
+/* `vectors` of 2 whole chunks and one of tail bytes (0: none), leaf by leaf of all of them. */
+static void expect_leaves_at_once(size_t vectors, size_t tail)
+{
+    enum { WHOLE = 2, MAX = 70 };
+    static uint8_t bytes[WHOLE * VS_CHUNK_BYTES + VS_CHUNK_BYTES + MAX];
+    static vs_share_root root[MAX], *roots[MAX * WHOLE];
+    static const uint8_t *data[MAX * WHOLE];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * i + i / 255);
+    for (size_t v = 0; v < vectors; v++) vs_share_root_init(&root[v]);
+    for (size_t i = 0; i < vectors * WHOLE; i++) { /* a root's two leaves in order */
+        roots[i] = &root[i / WHOLE];
+        data[i] = bytes + i / WHOLE + i % WHOLE * VS_CHUNK_BYTES; /* vectors differ by a shift */
+    }
+    vs_share_root_leaves(roots, data, VS_CHUNK_BYTES, vectors * WHOLE);
+    for (size_t v = 0; v < vectors; v++) {
+        roots[v] = &root[v];
+        data[v] = bytes + v + WHOLE * (size_t)VS_CHUNK_BYTES;
+    }
+    if (tail > 0) vs_share_root_leaves(roots, data, tail, vectors);
+    for (size_t v = 0; v < vectors; v++) {
+        vs_share_root one_by_one;
+        vs_h32 want, got;
+        vs_share_root_init(&one_by_one);
+        vs_share_root_update(&one_by_one, bytes + v, WHOLE * VS_CHUNK_BYTES + tail);
+        vs_share_root_final(&one_by_one, &want);
+        vs_share_root_final(&root[v], &got);
+        cr_assert(vs_h32_equal(&got, &want), "vector %zu of %zu, tail %zu", v, vectors, tail);
+    }
+}
+
+Test(commit, leaves_at_once_give_the_same_roots)
+{
+    static const size_t tails[] = {0, 1, 8, 65535, 65536};
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        expect_leaves_at_once(1, tails[i]);
+        expect_leaves_at_once(33, tails[i]); /* more leaves than are hashed at a time */
+    }
+    expect_leaves_at_once(64, 8);
+    expect_leaves_at_once(65, 8);
+    vs_share_root_leaves(NULL, NULL, 1, 0);
+}
+
+/* Leaves would be cut at the wrong places. */
+Test(commit, no_leaf_after_bytes_that_do_not_fill_one, .signal = SIGABRT)
+{
+    vs_share_root r, *roots[] = {&r};
+    const uint8_t data[8] = {0}, *pieces[] = {data};
+    vs_share_root_init(&r);
+    vs_share_root_update(&r, data, sizeof data);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+}
+
+Test(commit, no_leaf_after_the_last, .signal = SIGABRT)
+{
+    vs_share_root r, *roots[] = {&r, &r};
+    const uint8_t data[8] = {0}, *pieces[] = {data, data};
+    vs_share_root_init(&r);
+    vs_share_root_leaves(roots, pieces, sizeof data, 2);
+}
+
+Test(commit, no_bytes_after_the_last_leaf, .signal = SIGABRT)
+{
+    vs_share_root r, *roots[] = {&r};
+    const uint8_t data[8] = {0}, *pieces[] = {data};
+    vs_share_root_init(&r);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+    vs_share_root_update(&r, data, 0); /* nothing: allowed */
+    vs_share_root_update(&r, data, 1);
+}
+
+Test(commit, a_leaf_is_not_longer_than_a_chunk, .signal = SIGABRT)
+{
+    static const uint8_t data[VS_CHUNK_BYTES + 1];
+    const uint8_t *pieces[] = {data};
+    vs_share_root r, *roots[] = {&r};
+    vs_share_root_init(&r);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+}
+
 Test(commit, share_root_state_is_wiped)
 {
     vs_share_root r;
