@@ -3,9 +3,8 @@
 #ifndef VS_MPC_KERNELS_SLOTS_H
 #define VS_MPC_KERNELS_SLOTS_H
 
-#include <string.h>
-
 #include "mpc/kernels.h"
+#include "mpc/kernels_slots_pairs.h"
 
 /* S * w <= 60: no slot leaves the element and the element is canonical. */
 static inline __attribute__((always_inline)) void slots_pack(const vs_layout *layout,
@@ -51,26 +50,18 @@ slots_unpack(const vs_layout *layout, uint32_t slots, uint64_t *coords, const vs
     return bad;
 }
 
-#if defined(__AVX2__) && !defined(VS_VERIFY)
-/* Two slots: both coordinates with one load (x86 is little-endian). */
+/* Two slots: vectors, then single columns. */
 static inline void slots_pack_pairs(const vs_layout *layout, vs_fe *const *rows, size_t first,
                                     const uint32_t *coords, size_t cols)
 {
-    uint32_t width = layout->slot_width;
-    for (uint32_t i = 0; i < layout->packing; i++) {
-        const uint32_t *next = coords + (size_t)i * 2;
-        vs_fe *row = rows[i] + first;
-        for (size_t c = 0; c < cols; c++, next += (size_t)layout->packing * 2) {
-            uint64_t pair;
-            memcpy(&pair, next, sizeof pair);
-            row[c].v = (pair >> 32) << width | (uint32_t)pair;
-        }
+    vs_fe *rest[VS_SHAREHOLDERS_MAX];
+    const size_t done = slots_pairs(layout, rows, first, coords, cols);
+    for (size_t i = 0; i < done * layout->packing * 2; i++) {
+        VS_VERIFY_CHECK(((uint64_t)coords[i] >> layout->bits) == 0);
     }
+    for (uint32_t i = 0; i < layout->packing; i++) rest[i] = rows[i] + done;
+    slots_pack(layout, 2, rest, first, coords + done * layout->packing * 2, cols - done);
 }
-#else
-#define slots_pack_pairs(layout, rows, first, coords, cols)                                        \
-    slots_pack((layout), 2, (rows), (first), (coords), (cols))
-#endif
 
 static void vs_slots_pack(const vs_layout *layout, vs_fe *const *rows, size_t first,
                           const uint32_t *coords, size_t cols)

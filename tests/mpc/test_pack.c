@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "mpc/kernels.h"
 #include "mpc/pack.h"
 #include "tests/support.h"
 
@@ -65,6 +66,46 @@ Test(pack, unpacks_what_was_packed_for_every_width)
 }
 
 /* N clients, all with the largest value: the slots hold, in the field. */
+/* Vectors, single columns after them and any number of rows: as the definition says. */
+static void expect_packs(const vs_kernels *kernels, uint32_t bits, uint32_t k, size_t cols)
+{
+    enum { FIRST = 3, AFTER = 9 };
+    const uint32_t slots = F.layout.slots, width = F.layout.slot_width;
+    for (uint32_t i = 0; i < k; i++) {
+        memset(F.cells[i], 0xee, (FIRST + cols + AFTER) * sizeof(vs_fe));
+    }
+    kernels->pack(&F.layout, F.rows, FIRST, F.coords, cols);
+    for (size_t c = 0; c < FIRST + cols + AFTER; c++) {
+        for (uint32_t i = 0; i < k; i++) {
+            uint64_t want = UINT64_C(0xeeeeeeeeeeeeeeee);
+            if (c >= FIRST && c < FIRST + cols) {
+                const uint32_t *next = F.coords + ((c - FIRST) * k + i) * slots;
+                want = 0;
+                for (uint32_t s = 0; s < slots; s++) want += (uint64_t)next[s] << (s * width);
+            }
+            cr_assert_eq(F.cells[i][c].v, want, "%s: %u bits, row %u of %u, column %zu of %zu",
+                         kernels->name, bits, i, k, c, cols);
+        }
+    }
+}
+
+Test(pack, every_instruction_set_packs_the_same)
+{
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    static const uint32_t bits[] = {4, 16, 20, 32}; /* 5, 2, 2, 1 slots of 100 clients */
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        const vs_kernels *kernels = vs_kernels_by_name(names[n]);
+        for (size_t b = 0; kernels != NULL && b < sizeof bits / sizeof bits[0]; b++) {
+            for (uint32_t k = 1; k <= 9; k++) {
+                make(bits[b], 100, k, CELLS);
+                for (size_t cols = 0; cols <= 20; cols++) expect_packs(kernels, bits[b], k, cols);
+            }
+            make(bits[b], 100, VS_SHAREHOLDERS_MAX - 1, CELLS);
+            expect_packs(kernels, bits[b], VS_SHAREHOLDERS_MAX - 1, 5);
+        }
+    }
+}
+
 Test(pack, full_slots_add_up_without_carry)
 {
     make(16, 1000, 3, 50);
