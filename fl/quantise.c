@@ -117,6 +117,24 @@ size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale
     return vs_quantise_loops_get()->quantise(out, &numbers, delta, rnd, count);
 }
 
+uint32_t vs_coords_width(uint32_t bits)
+{
+    VS_ASSERT(bits >= 1 && bits <= VS_QUANTISE_BITS_MAX);
+    return bits <= 8 ? 1 : bits <= 16 ? 2 : 4;
+}
+
+void vs_coords_store(uint8_t *out, const uint32_t *coords, uint32_t width, size_t count)
+{
+    VS_ASSERT(width == 1 || width == 2 || width == 4);
+    vs_quantise_loops_get()->narrow(out, coords, width, count);
+}
+
+void vs_coords_load(uint32_t *coords, const uint8_t *in, uint32_t width, size_t count)
+{
+    VS_ASSERT(width == 1 || width == 2 || width == 4);
+    vs_quantise_loops_get()->widen(coords, in, width, count);
+}
+
 void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits)
 {
     VS_ASSERT(digits != NULL && bits >= 1 && bits <= VS_QUANTISE_BITS_MAX);

@@ -55,6 +55,12 @@ VS_MUST_CHECK vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser
 size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale *scale,
                    const double *delta, const uint64_t *rnd, size_t count);
 
+/* Coordinates of `bits` bits in 1, 2 or 4 bytes each, as this machine orders them: to be kept, not
+ * to be sent. What does not fit is cut off. Constant time. */
+uint32_t vs_coords_width(uint32_t bits);
+void vs_coords_store(uint8_t *out, const uint32_t *coords, uint32_t width, size_t count);
+void vs_coords_load(uint32_t *coords, const uint8_t *in, uint32_t width, size_t count);
+
 /* Digits of the weight in base 2^bits, lowest first; n_digits as vs_weight_digits says (a
  * weight that needs more is a caller bug). */
 void vs_quantise_weight(uint32_t *digits, uint32_t n_digits, uint64_t weight, uint32_t bits);

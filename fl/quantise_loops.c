@@ -14,6 +14,7 @@
 #endif
 
 #define LANES 16u
+#define AHEAD_BYTES 8192 /* a prefetch never faults */
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE double largest(uint64_t *bad, const double *x, size_t len)
@@ -131,6 +132,37 @@ INLINE size_t quantise(bool stochastic, uint32_t *out, const vs_quantise_numbers
     return (size_t)n_clipped;
 }
 
+INLINE void narrow(uint8_t *out, const uint32_t *in, uint32_t width, size_t count)
+{
+    if (width == 1) {
+        for (size_t i = 0; i < count; i++) out[i] = (uint8_t)in[i];
+    } else if (width == 2) {
+        for (size_t i = 0; i < count; i++) {
+            uint16_t v = (uint16_t)in[i];
+            memcpy(out + 2 * i, &v, sizeof v);
+        }
+    } else if (count > 0) {
+        memcpy(out, in, count * sizeof *in);
+    }
+}
+
+INLINE void widen(uint32_t *out, const uint8_t *in, uint32_t width, size_t count)
+{
+    /* Callers come back for the next piece; a prefetch never faults. */
+    for (size_t at = 0; at < count * width; at += 64) __builtin_prefetch(in + AHEAD_BYTES + at);
+    if (width == 1) {
+        for (size_t i = 0; i < count; i++) out[i] = in[i];
+    } else if (width == 2) {
+        for (size_t i = 0; i < count; i++) {
+            uint16_t v;
+            memcpy(&v, in + 2 * i, sizeof v);
+            out[i] = v;
+        }
+    } else if (count > 0) {
+        memcpy(out, in, count * sizeof *out);
+    }
+}
+
 #define TABLE(isa, target)                                                                         \
     target static double largest_##isa(uint64_t *bad, const double *x, size_t len)                 \
     {                                                                                              \
@@ -150,13 +182,21 @@ INLINE size_t quantise(bool stochastic, uint32_t *out, const vs_quantise_numbers
         return q->stochastic ? quantise(true, out, q, delta, rnd, count)                           \
                              : quantise(false, out, q, delta, rnd, count);                         \
     }                                                                                              \
-    static const vs_quantise_loops loops_##isa = {largest_##isa, scan_##isa, squares_##isa,        \
-                                                  quantise_##isa};
+    target static void narrow_##isa(uint8_t *out, const uint32_t *in, uint32_t width,              \
+                                    size_t count)                                                  \
+    {                                                                                              \
+        narrow(out, in, width, count);                                                             \
+    }                                                                                              \
+    target static void widen_##isa(uint32_t *out, const uint8_t *in, uint32_t width, size_t count) \
+    {                                                                                              \
+        widen(out, in, width, count);                                                              \
+    }                                                                                              \
+    static const vs_quantise_loops loops_##isa = {largest_##isa,  scan_##isa,   squares_##isa,     \
+                                                  quantise_##isa, narrow_##isa, widen_##isa};
 
 #if defined(__x86_64__)
 
 /* By hand, since compilers keep the lanes above in memory. The same operations lane by lane. */
-#define AHEAD_BYTES 8192 /* a prefetch never faults */
 #define AVX512 __attribute__((target("avx512f")))
 
 AVX512 static double scan_by_hand(uint64_t *bad, double *sum_out, const double *x, size_t len)
@@ -212,8 +252,8 @@ AVX512 static size_t quantise_by_hand(uint32_t *out, const vs_quantise_numbers *
         n_clipped +=
             (uint64_t)__builtin_popcount(_mm512_cmp_pd_mask(_mm512_abs_pd(x), range, _CMP_GT_OQ));
         x = _mm512_max_pd(x, low);
-        __m512d y = _mm512_mul_pd(_mm512_add_pd(x, range), scale);
-        y = _mm512_mask_mov_pd(y, _mm512_cmp_pd_mask(x, range, _CMP_GE_OQ), levels);
+        __m512d y = _mm512_mask_mul_pd(levels, _mm512_cmp_pd_mask(x, range, _CMP_LT_OQ),
+                                       _mm512_add_pd(x, range), scale);
         __m512d z = _mm512_min_pd(_mm512_add_pd(y, u), levels);
         _mm256_storeu_si256((__m256i *)(void *)(out + i), _mm512_cvttpd_epu32(z));
     }
@@ -240,27 +280,40 @@ squares_avx512(const double *x, size_t len, double scale)
 {
     return squares(x, len, scale);
 }
-#endif
+
+static const vs_quantise_loops loops_avx512 = {largest_avx512,   scan_by_hand, squares_avx512,
+                                               quantise_by_hand, narrow_avx2,  widen_avx2};
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
 
 const vs_quantise_loops *vs_quantise_loops_by_name(const char *name)
 {
     if (strcmp(name, "portable") == 0) return &loops_portable;
-#if defined(__x86_64__)
     if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2")) return &loops_avx2;
-    static const vs_quantise_loops by_hand = {largest_avx512, scan_by_hand, squares_avx512,
-                                              quantise_by_hand};
-    if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw")) {
-        return &by_hand;
-    }
-#endif
+    if (strcmp(name, "avx512") == 0 && has_avx512()) return &loops_avx512;
     return NULL;
 }
 
 const vs_quantise_loops *vs_quantise_loops_get(void)
 {
-    const vs_quantise_loops *loops = vs_quantise_loops_by_name("avx512");
-    if (loops == NULL) loops = vs_quantise_loops_by_name("avx2");
-    return loops == NULL ? &loops_portable : loops;
+    if (has_avx512()) return &loops_avx512;
+    return __builtin_cpu_supports("avx2") ? &loops_avx2 : &loops_portable;
 }
+
+#else
+
+const vs_quantise_loops *vs_quantise_loops_by_name(const char *name)
+{
+    return strcmp(name, "portable") == 0 ? &loops_portable : NULL;
+}
+
+const vs_quantise_loops *vs_quantise_loops_get(void)
+{
+    return &loops_portable;
+}
+
+#endif

@@ -27,6 +27,9 @@ typedef struct vs_quantise_loops {
      */
     size_t (*quantise)(uint32_t *out, const vs_quantise_numbers *q, const double *delta,
                        const uint64_t *rnd, size_t count);
+    /* The low width bytes (1, 2, 4) of each coordinate, and back. */
+    void (*narrow)(uint8_t *out, const uint32_t *in, uint32_t width, size_t count);
+    void (*widen)(uint32_t *out, const uint8_t *in, uint32_t width, size_t count);
 } vs_quantise_loops;
 
 /* For this machine. */

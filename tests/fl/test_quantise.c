@@ -377,6 +377,38 @@ Test(quantise, every_instruction_set_gives_the_same_bits)
     }
 }
 
+Test(quantise, kept_coordinates_come_back)
+{
+    enum { LEN = 150 };
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    for (uint32_t bits = 1; bits <= 32; bits++) {
+        const uint32_t width = vs_coords_width(bits);
+        uint32_t x[LEN], back[LEN + 1];
+        uint8_t kept[4 * LEN + 1];
+        cr_assert_eq(width, bits <= 8 ? 1 : bits <= 16 ? 2 : 4);
+        for (uint32_t i = 0; i < LEN; i++) {
+            x[i] = (uint32_t)(vs_test_u64(bits, i) & levels_of(bits));
+            if (i % 7 == 0) x[i] = (uint32_t)levels_of(bits);
+        }
+        for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+            const vs_quantise_loops *loops = vs_quantise_loops_by_name(names[n]);
+            if (loops == NULL) continue;
+            for (size_t len = 0; len <= LEN; len++) {
+                memset(kept, 0xee, sizeof kept);
+                memset(back, 0xee, sizeof back);
+                loops->narrow(kept, x, width, len);
+                cr_assert_eq(kept[len * width], 0xee, "%s: written past the end", names[n]);
+                loops->widen(back, kept, width, len);
+                cr_assert_arr_eq(back, x, len * sizeof *x, "%s, %u bits", names[n], bits);
+                cr_assert_eq(back[len], 0xeeeeeeee, "%s: written past the end", names[n]);
+            }
+        }
+        vs_coords_store(kept, x, width, LEN);
+        vs_coords_load(back, kept, width, LEN);
+        cr_assert_arr_eq(back, x, sizeof x);
+    }
+}
+
 /* With signal_levels the range takes fewer integers, 0 is one of them, and what decodes is moved to
  * the middle of the grid first (noise of 0 here). */
 Test(quantise, signal_levels_leave_room_on_both_sides_and_decode_exactly)
