@@ -48,8 +48,10 @@ typedef struct vs_bench_result {
     double accumulate;              /* verify: accumulate alone */
     uint32_t n_parts;               /* client, shareholder: unavoidable parts */
     vs_bench_part part[VS_BENCH_PARTS_MAX];
-    double ratio_to_parts; /* median / their sum */
-    double peak_memory_mb; /* client: of this process */
+    double ratio_to_parts;     /* median / their sum */
+    double hash_many;          /* client: the part "hash" by our hash of many leaves at once */
+    double ratio_to_own_parts; /* median / the sum with that instead */
+    double peak_memory_mb;     /* client: of this process */
 } vs_bench_result;
 
 /* Names in the order of the manual; NULL at the end. */

@@ -16,7 +16,8 @@ typedef struct vs_bench_crypto {
 
 VS_MUST_CHECK vs_err vs_bench_crypto_new(vs_bench_crypto *out, uint32_t vectors, uint32_t columns);
 void vs_bench_crypto_free(vs_bench_crypto *c);
-void vs_bench_crypto_hash(void *crypto);
+void vs_bench_crypto_hash(void *crypto);      /* libcrypto, one leaf after the other */
+void vs_bench_crypto_hash_many(void *crypto); /* the same leaves, 16 at a time */
 void vs_bench_crypto_seal(void *crypto);
 void vs_bench_crypto_open(void *crypto);
 

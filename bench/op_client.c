@@ -28,7 +28,8 @@ typedef struct client_bench {
     vs_seal *seal[VS_SHAREHOLDERS_MAX]; /* of pass 2 */
     uint32_t block;                     /* that is hashed or sealed */
     vs_pool *pool;                      /* NULL: one thread */
-    uint8_t *plain, *sealed;            /* one chunk for each shareholder */
+    uint8_t *plain, *sealed;            /* one chunk for each thread */
+    uint32_t last;                      /* thread that sealed shareholder n's last chunk */
     vs_bench_prg share_prg, rounding_prg;
     uint64_t *words;
     vs_bench_crypto crypto;
@@ -73,8 +74,8 @@ static vs_err client_open(client_bench *b, vs_diag *diag)
     uint32_t columns = b->round->layout.columns;
     b->update = vs_bench_buffer((size_t)s->len * sizeof *b->update);
     b->proof = calloc(s->t + s->k, sizeof *b->proof);
-    b->plain = vs_bench_buffer((size_t)s->n * VS_CHUNK_BYTES);
-    b->sealed = vs_bench_buffer((size_t)s->n * SEALED_BYTES);
+    b->plain = vs_bench_buffer((size_t)s->threads * VS_CHUNK_BYTES);
+    b->sealed = vs_bench_buffer((size_t)s->threads * SEALED_BYTES);
     b->words = calloc(VS_PRG_TILE, sizeof *b->words);
     if (b->update == NULL || b->proof == NULL || b->plain == NULL || b->sealed == NULL ||
         b->words == NULL) {
@@ -105,27 +106,20 @@ static void client_close(client_bench *b)
 
 /* --- the client's work ------------------------------------------------------------------------ */
 
-/* Shareholder t + 1 + item. */
-static void hash_row(void *ctx, size_t item, uint32_t thread)
-{
-    client_bench *b = ctx;
-    uint32_t j = b->spec->t + 1 + (uint32_t)item;
-    size_t count;
-    const vs_fe *row = vs_encoder_share(b->enc, j, &count);
-    (void)thread;
-    vs_share_root_update(&b->root[j - 1],
-                         vs_fe_bytes(row, count, b->plain + (j - 1) * (size_t)VS_CHUNK_BYTES),
-                         count * VS_FE_BYTES);
-}
-
 static vs_err pass_hash(client_bench *b)
 {
     const vs_bench_spec *s = b->spec;
+    vs_share_root *roots[VS_SHAREHOLDERS_MAX] = {NULL};
+    const uint32_t blocks = vs_encoder_blocks(b->enc), group = vs_encoder_group(b->enc);
     vs_err err = VS_OK;
-    for (uint32_t j = s->t + 1; j <= s->n; j++) vs_share_root_init(&b->root[j - 1]);
-    for (uint32_t i = 0; err == VS_OK && i < vs_encoder_blocks(b->enc); i++) {
-        err = vs_encoder_block(b->enc, i);
-        if (err == VS_OK) vs_pool_run(b->pool, s->n - s->t, hash_row, b);
+    for (uint32_t j = s->t + 1; j <= s->n; j++) {
+        roots[j - 1] = &b->root[j - 1];
+        vs_share_root_init(roots[j - 1]);
+    }
+    for (uint32_t i = 0; err == VS_OK && i < blocks; i += group) {
+        uint32_t count = blocks - i < group ? blocks - i : group;
+        err = vs_encoder_make(b->enc, i, count);
+        if (err == VS_OK) err = vs_encoder_hash(b->enc, roots, s->n, i, count, b->pool);
     }
     return err;
 }
@@ -153,12 +147,12 @@ static void seal_row(void *ctx, size_t item, uint32_t thread)
 {
     client_bench *b = ctx;
     size_t count;
-    const vs_fe *row = vs_encoder_share(b->enc, (uint32_t)item + 1, &count);
-    (void)thread;
+    const vs_fe *row = vs_encoder_share(b->enc, (uint32_t)item + 1, b->block, &count);
     if (item < b->spec->t + b->spec->k) vs_proof_update(&b->proof[item], row, count);
     if (item < b->spec->t) return;
-    VS_ASSERT(vs_seal_chunk(b->seal[item], b->sealed + item * SEALED_BYTES,
-                            vs_fe_bytes(row, count, b->plain + item * VS_CHUNK_BYTES),
+    if (item + 1 == b->spec->n) b->last = thread; /* takes no other item after it */
+    VS_ASSERT(vs_seal_chunk(b->seal[item], b->sealed + (size_t)thread * SEALED_BYTES,
+                            vs_fe_bytes(row, count, b->plain + (size_t)thread * VS_CHUNK_BYTES),
                             count * VS_FE_BYTES, b->block + 1,
                             b->block + 1 == vs_encoder_blocks(b->enc)) == VS_OK);
 }
@@ -174,7 +168,7 @@ static vs_err pass_seal(client_bench *b, vs_fe2 rho, const vs_h32 *ctx)
         vs_proof_start(&b->proof[i], rho, b->round->layout.columns);
     }
     for (uint32_t i = 0; err == VS_OK && i < vs_encoder_blocks(b->enc); i++) {
-        err = vs_encoder_block(b->enc, i);
+        err = vs_encoder_make(b->enc, i, 1);
         b->block = i;
         if (err == VS_OK) vs_pool_run(b->pool, s->n, seal_row, b);
     }
@@ -206,11 +200,9 @@ static void client_run(void *ctx)
     if (err != VS_OK) b->err = err;
 }
 
-/* The share seeds' streams and the rounding's, twice: the challenge of the consistency proof
- * depends on the hash of all shares, so they are made twice unless all of them are stored. */
-static void prg_pass(client_bench *b)
+/* The rounding's stream. */
+static void rounding_pass(client_bench *b)
 {
-    vs_bench_prg_run(&b->share_prg);
     for (uint64_t at = 0; at < b->spec->len; at += VS_PRG_TILE) {
         uint64_t left = b->spec->len - at;
         vs_prg_words(b->rounding_prg.stream[0], b->words, at,
@@ -218,10 +210,16 @@ static void prg_pass(client_bench *b)
     }
 }
 
+/* The share seeds' streams twice: the challenge of the consistency proof depends on the hash of all
+ * shares, so they are made twice unless all of them are stored. The rounding's stream once, unless
+ * the coordinates are too many to be kept. */
 static void prg_part(void *ctx)
 {
-    prg_pass(ctx);
-    prg_pass(ctx);
+    client_bench *b = ctx;
+    vs_bench_prg_run(&b->share_prg);
+    vs_bench_prg_run(&b->share_prg);
+    rounding_pass(b);
+    if (!vs_encoder_keeps(b->enc)) rounding_pass(b);
 }
 
 /* --- check ------------------------------------------------------------------------------------ */
@@ -233,11 +231,11 @@ static vs_err check_sealed(client_bench *b, vs_diag *diag)
     uint32_t n = b->spec->n, last = vs_encoder_blocks(b->enc);
     vs_seal *receiver = NULL;
     size_t count;
-    const vs_fe *row = vs_encoder_share(b->enc, n, &count);
+    const vs_fe *row = vs_encoder_share(b->enc, n, last - 1, &count);
     vs_err err = vs_bench_seal_pair(NULL, &receiver, &context, n);
     if (err == VS_OK) {
         memset(b->plain, 0, VS_CHUNK_BYTES);
-        err = vs_unseal_chunk(receiver, b->plain, b->sealed + (n - 1) * (size_t)SEALED_BYTES,
+        err = vs_unseal_chunk(receiver, b->plain, b->sealed + b->last * (size_t)SEALED_BYTES,
                               count * VS_FE_BYTES + VS_SEAL_TAG_BYTES, last, true);
     }
     for (size_t c = 0; err == VS_OK && c < count; c++) {
@@ -279,10 +277,10 @@ static vs_err check_shares(client_bench *b, vs_diag *diag)
     memset(&secrets, 0, sizeof secrets);
     uint64_t *sums = NULL;
     size_t count, cols = b->round->layout.columns;
-    vs_err err = vs_encoder_block(b->enc, 0);
+    vs_err err = vs_encoder_make(b->enc, 0, 1);
     for (uint32_t a = 0; err == VS_OK && a < r; a++) {
         idx[a] = s->n - r + 1 + a;
-        row[a] = vs_encoder_share(b->enc, idx[a], &count);
+        row[a] = vs_encoder_share(b->enc, idx[a], 0, &count);
         if (count < cols) cols = count;
     }
     if (err == VS_OK) err = vs_recon_new(&recon, s->n, s->t, s->k, idx);
@@ -305,7 +303,7 @@ vs_err vs_bench_client(vs_bench_result *out, const vs_bench_spec *spec, vs_diag 
     client_bench *b = calloc(1, sizeof *b);
     if (b == NULL) return VS_ERR_NOMEM;
     b->spec = spec;
-    vs_bench_plan plan = {.part_name = {"hash", "seal", "prg_both_passes"}};
+    vs_bench_plan plan = {.part_name = {"hash", "seal", "prg"}};
     const double elements = (double)spec->len;
     vs_err err = client_open(b, diag);
     if (err == VS_OK) {
@@ -316,6 +314,8 @@ vs_err vs_bench_client(vs_bench_result *out, const vs_bench_spec *spec, vs_diag 
     if (err == VS_OK) err = check_shares(b, diag);
     plan.work[VS_BENCH_OP] = (vs_bench_work){client_run, b, elements};
     plan.work[VS_BENCH_PART] = (vs_bench_work){vs_bench_crypto_hash, &b->crypto, elements};
+    plan.work[VS_BENCH_HASH_MANY] =
+        (vs_bench_work){vs_bench_crypto_hash_many, &b->crypto, elements};
     plan.work[VS_BENCH_PART + 1] = (vs_bench_work){vs_bench_crypto_seal, &b->crypto, elements};
     plan.work[VS_BENCH_PART + 2] = (vs_bench_work){prg_part, b, elements};
     if (err == VS_OK) {

@@ -32,7 +32,10 @@ static void fill_parts(vs_bench_result *out, const vs_bench_plan *plan, const vs
         out->part[out->n_parts++] = (vs_bench_part){plan->part_name[i], ns};
         sum += ns;
     }
-    if (out->n_parts != 0) out->ratio_to_parts = out->time.median / sum;
+    if (out->n_parts == 0) return;
+    out->ratio_to_parts = out->time.median / sum;
+    out->hash_many = s[VS_BENCH_HASH_MANY].median;
+    out->ratio_to_own_parts = out->time.median / (sum - out->part[0].ns + out->hash_many);
 }
 
 vs_err vs_bench_plan_run(vs_bench_result *out, const vs_bench_plan *plan, const vs_bench_spec *spec)
@@ -64,6 +67,8 @@ vs_err vs_bench_plan_run(vs_bench_result *out, const vs_bench_plan *plan, const 
     out->isal = stat[VS_BENCH_ISAL].median;
     out->accumulate = stat[VS_BENCH_ACCUMULATE].median;
     out->ratio_to_parts = NAN;
+    out->hash_many = NAN;
+    out->ratio_to_own_parts = NAN;
     out->peak_memory_mb = NAN;
     fill_parts(out, plan, stat);
     return VS_OK;

@@ -35,11 +35,11 @@ def csv_lines(b):
 
     yield line(b["name"], "ns/element", b["ns_per_element"], b["p10"], b["p90"], b["min"])
     figures = {"floor_prg": b["floor"]["prg"], "floor_memory": b["floor"]["memory"], "gmp": b["baseline_gmp_ns"],
-               "flint": b["baseline_flint_ns"], "isal": b["baseline_isal_ns"], **(b["parts"] or {})}
+               "flint": b["baseline_flint_ns"], "isal": b["baseline_isal_ns"], "hash_many": b["hash_many_ns"], **(b["parts"] or {})}
     for key, value in figures.items():
         if value is not None:
             yield line(b["name"] + "." + key, "ns/element", value)
-    for key in ("ratio_to_floor", "ratio_to_accumulate", "ratio_to_parts"):
+    for key in ("ratio_to_floor", "ratio_to_accumulate", "ratio_to_parts", "ratio_to_own_parts"):
         if b[key] is not None:
             yield line(b["name"] + "." + key, "ratio", b[key])
 

@@ -41,12 +41,13 @@ static int print_json(const vs_bench_spec *s, const vs_bench_result *r)
                   number(r->floor_memory), "ratio_to_floor", number(r->ratio_to_floor),
                   "baseline_gmp_ns", number(r->gmp), "speedup_gmp", number(r->gmp / ns),
                   "baseline_flint_ns", number(r->flint), "baseline_isal_ns", number(r->isal));
-    json_t *more =
-        json_pack("{s:o, s:o, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o}", "p10", number(r->time.p10),
-                  "p90", number(r->time.p90), "min", number(r->time.min), "reps", (int)r->reps,
-                  "threads", (int)s->threads, "cpu", cpu, "ratio_to_accumulate",
-                  number(ns / r->accumulate), "parts", parts_json(r), "ratio_to_parts",
-                  number(r->ratio_to_parts), "peak_memory_mb", number(r->peak_memory_mb));
+    json_t *more = json_pack(
+        "{s:o, s:o, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "p10", number(r->time.p10),
+        "p90", number(r->time.p90), "min", number(r->time.min), "reps", (int)r->reps, "threads",
+        (int)s->threads, "cpu", cpu, "ratio_to_accumulate", number(ns / r->accumulate), "parts",
+        parts_json(r), "ratio_to_parts", number(r->ratio_to_parts), "hash_many_ns",
+        number(r->hash_many), "ratio_to_own_parts", number(r->ratio_to_own_parts), "peak_memory_mb",
+        number(r->peak_memory_mb));
     if (out == NULL || more == NULL || json_object_update(out, more) != 0) {
         json_decref(out);
         out = NULL;
@@ -86,6 +87,8 @@ static int print_table(const vs_bench_spec *s, const vs_bench_result *r)
         line(&t, r->part[i].name, r->part[i].ns, "ns per element, unavoidable");
     }
     line(&t, "ratio to parts", r->ratio_to_parts, "times their sum");
+    line(&t, "hash, many leaves at once", r->hash_many, "ns per element, our own code");
+    line(&t, "ratio with that hash", r->ratio_to_own_parts, "times the sum with it");
     line(&t, "peak memory", r->peak_memory_mb, "MiB, whole process");
     int status = vs_table_print(&t, stdout);
     vs_table_free(&t);

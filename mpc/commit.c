@@ -4,7 +4,7 @@
 
 #include "mpc/prg.h"
 
-#define LEAVES_AT_ONCE 64u
+#define LEAVES_AT_ONCE 128u
 
 static void start_round(vs_hash *h, const char *label, const vs_round_id *id)
 {
@@ -68,23 +68,40 @@ void vs_share_root_update(vs_share_root *r, const void *data, size_t len)
     }
 }
 
-void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
-                          size_t count)
-{
+typedef struct leaf_work {
     vs_h32 leaf[LEAVES_AT_ONCE];
+    const uint8_t *const *data;
+    size_t len, count;
+    size_t piece; /* leaves that a thread takes at a time */
+} leaf_work;
+
+static void hash_leaves(void *ctx, size_t item, uint32_t thread)
+{
+    leaf_work *w = ctx;
+    size_t at = item * w->piece, left = w->count - at;
+    (void)thread;
+    vs_merkle_leaves(w->leaf + at, w->data + at, w->len, left < w->piece ? left : w->piece);
+}
+
+void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
+                          size_t count, vs_pool *pool)
+{
+    leaf_work w = {.len = len};
+    const size_t threads = vs_pool_threads(pool);
     VS_ASSERT(len >= 1 && len <= VS_CHUNK_BYTES);
-    for (size_t done = 0; done < count;) {
-        size_t n = count - done < LEAVES_AT_ONCE ? count - done : LEAVES_AT_ONCE;
-        vs_merkle_leaves(leaf, data + done, len, n);
-        for (size_t i = 0; i < n; i++) {
+    for (size_t done = 0; done < count; done += w.count) {
+        w.data = data + done;
+        w.count = count - done < LEAVES_AT_ONCE ? count - done : LEAVES_AT_ONCE;
+        w.piece = (w.count + threads - 1) / threads;
+        vs_pool_run(pool, (w.count + w.piece - 1) / w.piece, hash_leaves, &w);
+        for (size_t i = 0; i < w.count; i++) {
             vs_share_root *r = roots[done + i];
             VS_ASSERT(r->leaf_len == 0 && !r->ended);
-            vs_merkle_append(&r->tree, &leaf[i]);
+            vs_merkle_append(&r->tree, &w.leaf[i]);
             r->ended = len < VS_CHUNK_BYTES;
         }
-        done += n;
     }
-    sodium_memzero(leaf, sizeof leaf);
+    sodium_memzero(&w, sizeof w);
 }
 
 void vs_share_root_final(vs_share_root *r, vs_h32 *out)

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "mpc/field.h"
+#include "mpc/parallel.h"
 
 #define VS_CHUNK_BYTES 65536u                            /* leaves of R_j */
 #define VS_CHUNK_ELEMENTS (VS_CHUNK_BYTES / VS_FE_BYTES) /* 8192 */
@@ -39,9 +40,10 @@ void vs_share_root_init(vs_share_root *r);
 void vs_share_root_update(vs_share_root *r, const void *data, size_t len);
 /* Whole leaves of several vectors at once: data[i][0..len) is the next leaf of roots[i], which may
  * stand there several times. len is VS_CHUNK_BYTES, or less for the last leaf of each; no root may
- * be inside a leaf or past its last (VS_ASSERT). Same roots as vs_share_root_update, faster. */
+ * be inside a leaf or past its last (VS_ASSERT). Same roots as vs_share_root_update, faster; the
+ * pool's threads hash (NULL: this one only). */
 void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
-                          size_t count);
+                          size_t count, vs_pool *pool);
 void vs_share_root_final(vs_share_root *r, vs_h32 *out);
 /* R_j of a seed share (j <= t): the single leaf is the 32-byte seed. */
 void vs_share_root_seed(vs_h32 *out, const uint8_t seed[32]);

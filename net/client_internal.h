@@ -180,7 +180,7 @@ VS_MUST_CHECK vs_err vs_client_accuse(vs_client *c, bool *kept, vs_diag *diag);
 VS_MUST_CHECK vs_err vs_client_hash_start(vs_client *c);
 /* Some blocks of pass 1; *done when the header is ready and signed. */
 VS_MUST_CHECK vs_err vs_client_hash_slice(vs_client *c, bool *done);
-/* Feed the encoder's current block b to W if it is the next one. */
+/* Feed block b, which the encoder made last, to W if it is the next one. */
 VS_MUST_CHECK vs_err vs_client_prove_block(vs_client *c, uint32_t b);
 /* Make some missing blocks for W; sets w_ready (and trailer) at the end. */
 VS_MUST_CHECK vs_err vs_client_prove_slice(vs_client *c);

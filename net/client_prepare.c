@@ -23,24 +23,6 @@ vs_err vs_client_hash_start(vs_client *c)
     return VS_OK;
 }
 
-/* The share at position item of `open`; each thread has a chunk of scratch. */
-typedef struct hash_work {
-    vs_client *c;
-    uint8_t *scratch;
-} hash_work;
-
-static void hash_share(void *ctx, size_t item, uint32_t thread)
-{
-    const hash_work *w = ctx;
-    uint32_t j = w->c->round.open.shareholders[item].index;
-    size_t count;
-    if (j <= w->c->fed->committee.t) return; /* its root is of the seed */
-    const vs_fe *row = vs_encoder_share(w->c->encoder, j, &count);
-    vs_share_root_update(&w->c->roots[item],
-                         vs_fe_bytes(row, count, w->scratch + (size_t)thread * VS_CHUNK_BYTES),
-                         count * VS_FE_BYTES);
-}
-
 /* c_j of the share at position i. */
 static void commit(vs_client *c, uint32_t i, const vs_h32 *ctx)
 {
@@ -94,18 +76,22 @@ static vs_err make_header(vs_client *c)
 
 vs_err vs_client_hash_slice(vs_client *c, bool *done)
 {
-    uint32_t total = vs_encoder_blocks(c->encoder), slice = slice_blocks(c);
-    size_t scratch_bytes = (size_t)vs_pool_threads(c->pool) * VS_CHUNK_BYTES;
-    hash_work work = {.c = c, .scratch = malloc(scratch_bytes)};
-    vs_err err = work.scratch == NULL ? VS_ERR_NOMEM : VS_OK;
-    for (uint32_t i = 0; err == VS_OK && i < slice && c->hashed < total; i++) {
-        err = vs_encoder_block(c->encoder, c->hashed);
-        if (err != VS_OK) break;
-        vs_pool_run(c->pool, c->round.open.n_shareholders, hash_share, &work);
-        c->hashed++;
+    const uint32_t total = vs_encoder_blocks(c->encoder), group = vs_encoder_group(c->encoder);
+    vs_share_root *roots[VS_SHAREHOLDERS_MAX] = {NULL}; /* those of seeds are not made of blocks */
+    vs_err err = VS_OK;
+    for (uint32_t i = 0; i < c->round.open.n_shareholders; i++) {
+        uint32_t j = c->round.open.shareholders[i].index;
+        if (j > c->fed->committee.t) roots[j - 1] = &c->roots[i];
     }
-    if (work.scratch != NULL) sodium_memzero(work.scratch, scratch_bytes);
-    free(work.scratch);
+    for (uint32_t i = 0; err == VS_OK && i < slice_blocks(c) && c->hashed < total; i += group) {
+        uint32_t count = total - c->hashed < group ? total - c->hashed : group;
+        err = vs_encoder_make(c->encoder, c->hashed, count);
+        if (err == VS_OK) {
+            err =
+                vs_encoder_hash(c->encoder, roots, c->fed->committee.n, c->hashed, count, c->pool);
+        }
+        if (err == VS_OK) c->hashed += count;
+    }
     *done = err == VS_OK && c->hashed == total;
     if (*done) err = make_header(c);
     return err;
@@ -127,12 +113,12 @@ static vs_err make_trailer(vs_client *c)
     return VS_OK;
 }
 
-/* W(item + 1). */
+/* W(item + 1), block c->proven. */
 static void prove_share(void *ctx, size_t item, uint32_t thread)
 {
     vs_client *c = ctx;
     size_t count;
-    const vs_fe *row = vs_encoder_share(c->encoder, (uint32_t)item + 1, &count);
+    const vs_fe *row = vs_encoder_share(c->encoder, (uint32_t)item + 1, c->proven, &count);
     (void)thread;
     vs_proof_update(&c->proofs[item], row, count);
 }
@@ -150,7 +136,7 @@ vs_err vs_client_prove_slice(vs_client *c)
     vs_err err = VS_OK;
     for (uint32_t i = 0; err == VS_OK && !c->w_ready && i < slice_blocks(c); i++) {
         uint32_t b = c->proven;
-        err = vs_encoder_block(c->encoder, b);
+        err = vs_encoder_make(c->encoder, b, 1);
         if (err == VS_OK) err = vs_client_prove_block(c, b);
     }
     return err;

@@ -134,12 +134,13 @@ static vs_err fill_window(vs_client *c, uint32_t first, uint64_t now_ms)
     w->n_blocks = 0;
     w->since_ms = now_ms;
     while (w->n_blocks < w->cap && first + w->n_blocks < total) {
-        vs_err err = vs_encoder_block(c->encoder, first + w->n_blocks);
-        if (err == VS_OK) err = vs_client_prove_block(c, first + w->n_blocks);
+        const uint32_t b = first + w->n_blocks;
+        vs_err err = vs_encoder_make(c->encoder, b, 1);
+        if (err == VS_OK) err = vs_client_prove_block(c, b);
         if (err != VS_OK) return err;
         for (uint32_t i = 0; i < c->n_peers; i++) {
             size_t count;
-            const vs_fe *row = vs_encoder_share(c->encoder, c->peers[i].j, &count);
+            const vs_fe *row = vs_encoder_share(c->encoder, c->peers[i].j, b, &count);
             uint8_t *to = w->bytes + ((size_t)i * w->cap + w->n_blocks) * VS_CHUNK_BYTES;
             if (!c->peers[i].is_seed) vs_fe_encode_many(to, row, count);
         }

@@ -230,7 +230,7 @@ static bool leaves_of_secret(void)
         vs_share_root_init(&root[i]);
     }
     VS_CT_SECRET(share, sizeof share);
-    vs_share_root_leaves(roots, data, BYTES, LEAVES);
+    vs_share_root_leaves(roots, data, BYTES, LEAVES, NULL);
     for (size_t i = 0; i < LEAVES; i++) {
         vs_h32 got;
         vs_share_root_final(&root[i], &got);

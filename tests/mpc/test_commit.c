@@ -116,12 +116,12 @@ static void expect_leaves_at_once(size_t vectors, size_t tail)
         roots[i] = &root[i / WHOLE];
         data[i] = bytes + i / WHOLE + i % WHOLE * VS_CHUNK_BYTES; /* vectors differ by a shift */
     }
-    vs_share_root_leaves(roots, data, VS_CHUNK_BYTES, vectors * WHOLE);
+    vs_share_root_leaves(roots, data, VS_CHUNK_BYTES, vectors * WHOLE, NULL);
     for (size_t v = 0; v < vectors; v++) {
         roots[v] = &root[v];
         data[v] = bytes + v + WHOLE * (size_t)VS_CHUNK_BYTES;
     }
-    if (tail > 0) vs_share_root_leaves(roots, data, tail, vectors);
+    if (tail > 0) vs_share_root_leaves(roots, data, tail, vectors, NULL);
     for (size_t v = 0; v < vectors; v++) {
         vs_share_root one_by_one;
         vs_h32 want, got;
@@ -142,7 +142,7 @@ Test(commit, leaves_at_once_give_the_same_roots)
     }
     expect_leaves_at_once(64, 8);
     expect_leaves_at_once(65, 8);
-    vs_share_root_leaves(NULL, NULL, 1, 0);
+    vs_share_root_leaves(NULL, NULL, 1, 0, NULL);
 }
 
 /* Leaves would be cut at the wrong places. */
@@ -152,7 +152,7 @@ Test(commit, no_leaf_after_bytes_that_do_not_fill_one, .signal = SIGABRT)
     const uint8_t data[8] = {0}, *pieces[] = {data};
     vs_share_root_init(&r);
     vs_share_root_update(&r, data, sizeof data);
-    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
 }
 
 Test(commit, no_leaf_after_the_last, .signal = SIGABRT)
@@ -160,7 +160,7 @@ Test(commit, no_leaf_after_the_last, .signal = SIGABRT)
     vs_share_root r, *roots[] = {&r, &r};
     const uint8_t data[8] = {0}, *pieces[] = {data, data};
     vs_share_root_init(&r);
-    vs_share_root_leaves(roots, pieces, sizeof data, 2);
+    vs_share_root_leaves(roots, pieces, sizeof data, 2, NULL);
 }
 
 Test(commit, no_bytes_after_the_last_leaf, .signal = SIGABRT)
@@ -168,7 +168,7 @@ Test(commit, no_bytes_after_the_last_leaf, .signal = SIGABRT)
     vs_share_root r, *roots[] = {&r};
     const uint8_t data[8] = {0}, *pieces[] = {data};
     vs_share_root_init(&r);
-    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
     vs_share_root_update(&r, data, 0); /* nothing: allowed */
     vs_share_root_update(&r, data, 1);
 }
@@ -179,7 +179,7 @@ Test(commit, a_leaf_is_not_longer_than_a_chunk, .signal = SIGABRT)
     const uint8_t *pieces[] = {data};
     vs_share_root r, *roots[] = {&r};
     vs_share_root_init(&r);
-    vs_share_root_leaves(roots, pieces, sizeof data, 1);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
 }
 
 Test(commit, share_root_state_is_wiped)

@@ -26,12 +26,12 @@ static void make_rows(vs_test_sub *sub, const vs_round *round, vs_encoder *enc)
     VS_ASSERT(sub->rows != NULL);
     for (uint32_t b = 0; b < vs_encoder_blocks(enc); b++) {
         size_t count = 0;
-        must(vs_encoder_block(enc, b));
+        must(vs_encoder_make(enc, b, 1));
         for (uint32_t j = 1; j <= n; j++) {
             if (j > vs_committee_r(&sub->tf->fed->committee) && vs_round_position(round, j) < 0) {
                 continue;
             }
-            const vs_fe *row = vs_encoder_share(enc, j, &count);
+            const vs_fe *row = vs_encoder_share(enc, j, b, &count);
             memcpy(sub->rows + (size_t)(j - 1) * total + at, row, count * sizeof *row);
         }
         at += count;

@@ -66,9 +66,9 @@ static vs_fe *all_rows(vs_encoder *enc, const setup *s)
     uint32_t at = 0;
     for (uint32_t b = 0; b < vs_encoder_blocks(enc); b++) {
         size_t count = 0;
-        cr_assert_eq(vs_encoder_block(enc, b), VS_OK);
+        cr_assert_eq(vs_encoder_make(enc, b, 1), VS_OK);
         for (uint32_t j = 1; j <= n; j++) {
-            const vs_fe *row = vs_encoder_share(enc, j, &count);
+            const vs_fe *row = vs_encoder_share(enc, j, b, &count);
             memcpy(rows + (size_t)(j - 1) * total + at, row, count * sizeof *row);
         }
         at += (uint32_t)count;
@@ -178,9 +178,9 @@ Test(encoder, pass_two_makes_what_pass_one_made_in_any_order)
     cr_expect(memcmp(first, second, (size_t)5 * total * sizeof *first) == 0);
     for (uint32_t b = vs_encoder_blocks(other); b-- > 0;) { /* backwards, from nothing */
         size_t count;
-        cr_assert_eq(vs_encoder_block(other, b), VS_OK);
+        cr_assert_eq(vs_encoder_make(other, b, 1), VS_OK);
         for (uint32_t j = 1; j <= 5; j++) {
-            const vs_fe *row = vs_encoder_share(other, j, &count);
+            const vs_fe *row = vs_encoder_share(other, j, b, &count);
             cr_expect(memcmp(row, first + (size_t)(j - 1) * total + b * VS_CHUNK_ELEMENTS,
                              count * sizeof *row) == 0);
         }
@@ -189,6 +189,96 @@ Test(encoder, pass_two_makes_what_pass_one_made_in_any_order)
     free(second);
     vs_encoder_free(enc);
     vs_encoder_free(other);
+    setup_free(&s);
+}
+
+/* Rows 1..n of both encoders, block by block in this order of blocks. */
+static void expect_same_blocks(vs_encoder *a, vs_encoder *b, uint32_t n, bool backwards)
+{
+    const uint32_t blocks = vs_encoder_blocks(a);
+    cr_assert_eq(vs_encoder_blocks(b), blocks);
+    for (uint32_t i = 0; i < blocks; i++) {
+        const uint32_t block = backwards ? blocks - 1 - i : i;
+        cr_assert_eq(vs_encoder_make(a, block, 1), VS_OK);
+        cr_assert_eq(vs_encoder_make(b, block, 1), VS_OK);
+        for (uint32_t j = 1; j <= n; j++) {
+            size_t x_len, y_len;
+            const vs_fe *x = vs_encoder_share(a, j, block, &x_len);
+            const vs_fe *y = vs_encoder_share(b, j, block, &y_len);
+            cr_assert_eq(x_len, y_len);
+            cr_assert(memcmp(x, y, x_len * sizeof *x) == 0, "block %u, share %u", block, j);
+        }
+    }
+}
+
+/* Kept coordinates of 1, 2 and 4 bytes, and none kept. */
+Test(encoder, keeping_coordinates_changes_nothing)
+{
+    static const uint32_t bits[] = {7, 16, 27};
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        setup s = setup_of(7, 2, 3, 150000, true);
+        s.round.quantiser.bits = bits[i];
+        s.round.open.weight_digits = vs_weight_digits(1000000, bits[i]);
+        cr_assert_eq(vs_layout_make(&s.round.layout, bits[i], 100, 3,
+                                    150000 + s.round.open.weight_digits, NULL),
+                     VS_OK);
+        s.update[0] = 2; /* clipped */
+        vs_encoder *kept = encoder_of(&s, 5), *not_kept = encoder_of(&s, 5);
+        vs_encoder_keep(not_kept, s.round.open.dim * (uint64_t)(bits[i] <= 8    ? 1
+                                                                : bits[i] <= 16 ? 2
+                                                                                : 4) -
+                                      1);
+        expect_same_blocks(kept, not_kept, 7, false);
+        expect_same_blocks(kept, not_kept, 7, false);
+        expect_same_blocks(kept, not_kept, 7, true);
+        cr_expect(vs_encoder_keeps(kept) && !vs_encoder_keeps(not_kept));
+        cr_expect_eq(vs_encoder_clipped(kept), vs_encoder_clipped(not_kept));
+        vs_encoder_free(kept);
+        vs_encoder_free(not_kept);
+        setup_free(&s);
+    }
+}
+
+/* Any number of blocks at once, from any block on; and the roots that pass 1 makes of them. */
+Test(encoder, groups_of_blocks_are_the_blocks)
+{
+    setup s = setup_of(4, 1, 1, 200000, true); /* 13 blocks; 3 vectors: groups of 5 */
+    vs_encoder *enc = encoder_of(&s, 5), *one = encoder_of(&s, 5);
+    const uint32_t blocks = vs_encoder_blocks(enc), group = vs_encoder_group(enc);
+    vs_share_root root[4], want[4], *roots[4] = {NULL};
+    cr_assert_gt(group, 1);
+    cr_assert_gt(blocks, 2 * group);
+    for (uint32_t j = 2; j <= 4; j++) {
+        roots[j - 1] = &root[j - 1];
+        vs_share_root_init(&root[j - 1]);
+        vs_share_root_init(&want[j - 1]);
+    }
+    for (uint32_t first = 0; first < blocks;) {
+        uint32_t count = 1 + first % group; /* different groups from time to time */
+        if (count > blocks - first) count = blocks - first;
+        cr_assert_eq(vs_encoder_make(enc, first, count), VS_OK);
+        cr_assert_eq(vs_encoder_hash(enc, roots, 4, first, count, NULL), VS_OK);
+        for (uint32_t b = first; b < first + count; b++) {
+            cr_assert_eq(vs_encoder_make(one, b, 1), VS_OK);
+            for (uint32_t j = 1; j <= 4; j++) {
+                size_t n, m;
+                const vs_fe *x = vs_encoder_share(enc, j, b, &n),
+                            *y = vs_encoder_share(one, j, b, &m);
+                cr_assert_eq(n, m);
+                cr_assert(memcmp(x, y, n * sizeof *x) == 0, "block %u, share %u", b, j);
+                if (j > 1) vs_share_root_update(&want[j - 1], y, n * sizeof *y);
+            }
+        }
+        first += count;
+    }
+    for (uint32_t j = 2; j <= 4; j++) {
+        vs_h32 x, y;
+        vs_share_root_final(&root[j - 1], &x);
+        vs_share_root_final(&want[j - 1], &y);
+        cr_expect(vs_h32_equal(&x, &y), "share %u", j);
+    }
+    vs_encoder_free(enc);
+    vs_encoder_free(one);
     setup_free(&s);
 }
 
@@ -272,11 +362,11 @@ Test(encoder, leaves_out_shareholders_that_are_not_listed)
     s.round.open.n_shareholders = 5; /* 1, 4..7: share 2 and 3 are still needed for W */
     for (uint32_t i = 1; i < 5; i++) s.round.open.shareholders[i].index = i + 3;
     vs_encoder *enc = encoder_of(&s, 5);
-    cr_assert_eq(vs_encoder_block(full, 0), VS_OK);
-    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    cr_assert_eq(vs_encoder_make(full, 0, 1), VS_OK);
+    cr_assert_eq(vs_encoder_make(enc, 0, 1), VS_OK);
     for (uint32_t j = 1; j <= 7; j++) {
         size_t a, b;
-        const vs_fe *x = vs_encoder_share(full, j, &a), *y = vs_encoder_share(enc, j, &b);
+        const vs_fe *x = vs_encoder_share(full, j, 0, &a), *y = vs_encoder_share(enc, j, 0, &b);
         cr_assert_eq(a, b);
         cr_expect(memcmp(x, y, a * sizeof *x) == 0, "share %u", j);
     }
@@ -289,23 +379,35 @@ Test(encoder, leaves_out_shareholders_that_are_not_listed)
 size_t __sanitizer_get_current_allocated_bytes(void); /* GCC installs no header for it */
 
 /* Bytes that an encoder of this many coordinates allocates. */
-static size_t memory_of(uint32_t dim)
+static size_t memory_of(uint32_t dim, uint64_t keep)
 {
     setup s = setup_of(16, 3, 7, dim, true);
     size_t before = __sanitizer_get_current_allocated_bytes();
     vs_encoder *enc = encoder_of(&s, 5);
-    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    vs_encoder_keep(enc, keep);
+    cr_assert_eq(vs_encoder_make(enc, 0, 1), VS_OK);
     size_t after = __sanitizer_get_current_allocated_bytes();
     vs_encoder_free(enc);
     setup_free(&s);
     return after - before;
 }
 
+/* Short of one group, of one or several, and far longer. */
 Test(encoder, needs_the_same_memory_for_any_length)
 {
-    size_t small = memory_of(10), large = memory_of(3000000);
+    const size_t small = memory_of(10, 0), group = memory_of(1000000, 0),
+                 large = memory_of(3000000, 0);
     cr_expect_lt(small, (16 + 7) * 65536 + 400000);
-    cr_expect_leq(large, small + 4096, "%zu, %zu", small, large);
+    cr_expect_lt(group, 6u << 20);
+    cr_expect_leq(large, group + 4096, "%zu, %zu", group, large);
+}
+
+Test(encoder, keeps_two_bytes_for_a_coordinate_of_sixteen_bits)
+{
+    const size_t none = memory_of(3000000, 0), kept = memory_of(3000000, 6000000);
+    cr_expect_eq(memory_of(3000000, 5999999), none);
+    cr_expect_geq(kept, none + 6000000);
+    cr_expect_leq(kept, none + 6000000 + 4096);
 }
 #endif
 
@@ -379,7 +481,7 @@ static void expect_noisy(vs_mechanism m, bool rotation)
     cr_assert_eq(vs_encoder_set_metrics(enc, 1.5, 0.75), VS_OK);
     cr_assert_eq(vs_encoder_set_metrics(again, 1.5, 0.75), VS_OK);
     for (uint32_t b = vs_encoder_blocks(again); b-- > 0;) {
-        cr_assert_eq(vs_encoder_block(again, b), VS_OK);
+        cr_assert_eq(vs_encoder_make(again, b, 1), VS_OK);
     }
     uint32_t *c = coordinates(enc, all), *d = coordinates(again, all);
     cr_expect_arr_eq(c, d, all * sizeof *c);
@@ -511,6 +613,7 @@ Test(encoder, the_number_of_threads_changes_nothing)
         cr_assert_eq(vs_pool_new(&pool, threads[i]), VS_OK);
         enc = encoder_of(&s, 77);
         vs_encoder_use_pool(enc, pool);
+        if (i % 2 == 0) vs_encoder_keep(enc, 0);
         vs_fe *got = all_rows(enc, &s);
         cr_expect_eq(memcmp(got, want, bytes), 0, "%u threads", threads[i]);
         cr_expect_eq(vs_encoder_clipped(enc), clipped);

@@ -357,10 +357,10 @@ static void expect_hidden(vs_sim *sim, const vs_round *round, uint32_t i)
     vs_encoder_salt(enc, &salt);
     cr_assert(on_wire(sim, salt.b, 32), "not the seed that client %u used", i); /* it is public */
     cr_assert(!on_wire(sim, seed, 16), "submission seed of client %u", i);
-    cr_assert_eq(vs_encoder_block(enc, 0), VS_OK);
+    cr_assert_eq(vs_encoder_make(enc, 0, 1), VS_OK);
     for (uint32_t j = 1; j <= 5; j++) {
         size_t n = 0;
-        const vs_fe *share = vs_encoder_share(enc, j, &n);
+        const vs_fe *share = vs_encoder_share(enc, j, 0, &n);
         for (size_t e = 0; e + 1 < n; e++) {
             cr_assert(!on_wire(sim, &share[e], 8), "client %u, share %u, element %zu", i, j, e);
         }
