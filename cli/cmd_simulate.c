@@ -85,6 +85,29 @@ static int fill_clients(const vs_args *args, vs_simulate_options *o)
     return VS_EXIT_OK;
 }
 
+static int fill_attackers(const vs_args *args, vs_simulate_options *o)
+{
+    vs_attackers *a = &o->attackers;
+    vs_diag diag;
+    a->n = (uint32_t)vs_args_uint(args, "attackers");
+    a->skip_clipping = vs_args_flag(args, "attackers-skip-clipping");
+    if (vs_attack_parse(a, vs_args_text(args, "attack"), &diag) != VS_OK) {
+        return vs_args_usage(args, "--attack: %s", diag.text);
+    }
+    if ((a->n > 0 || a->skip_clipping) != (a->kind != VS_ATTACK_NONE) ||
+        (a->n == 0 && a->skip_clipping)) {
+        return vs_args_usage(args, "--attack and --attackers: give both of them");
+    }
+    if (a->n > o->work.n_clients) {
+        return vs_args_usage(args, "--attackers: %u is above --clients %u", a->n,
+                             o->work.n_clients);
+    }
+    if (a->skip_clipping && o->pipeline->privacy.mechanism != VS_MECHANISM_NONE) {
+        return vs_args_usage(args, "--attackers-skip-clipping: not together with --mechanism");
+    }
+    return VS_EXIT_OK;
+}
+
 static int fill_options(const vs_args *args, vs_simulate_options *o)
 {
     o->rounds = (uint32_t)vs_args_uint(args, "rounds");
@@ -108,6 +131,7 @@ static int fill_options(const vs_args *args, vs_simulate_options *o)
     int status = fill_clients(args, o);
     if (status == VS_EXIT_OK) status = fill_training(args, o);
     if (status == VS_EXIT_OK) status = fill_committee(args, o);
+    if (status == VS_EXIT_OK) status = fill_attackers(args, o);
     return status;
 }
 
@@ -137,6 +161,10 @@ static vs_err prepare(vs_simulate *s, vs_diag *diag)
     }
     if (err == VS_OK) err = choose_model(s, diag);
     if (err != VS_OK) return err;
+    if (s->o.attackers.kind != VS_ATTACK_NONE) {
+        s->flipped = vs_attack_labels(&s->train);
+        if (s->flipped == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
+    }
     s->n_params = vs_model_n_params(&s->model);
     s->row = calloc(s->o.rounds, sizeof *s->row);
     return s->row != NULL ? VS_OK : vs_fail(diag, VS_ERR_NOMEM, "out of memory");
@@ -213,6 +241,7 @@ static int run_simulate(const vs_args *args)
     vs_dataset_free(&s->train);
     vs_dataset_free(&s->test);
     vs_partition_free(&s->parts);
+    free(s->flipped);
     free(s->row);
     free(pipeline);
     free(s);
@@ -260,6 +289,14 @@ static const vs_opt options[] = {
          "28x28-c8k5-p2-c16k5-p2-10 (filters of 5 x 5, pools of 2 x 2). Default: softmax "
          "regression, or --hidden."),
     TEXT("hidden", "W[,W]", NULL, "Hidden layers between the features and classes of the data."),
+    TEXT("attack", "none|label-flip|scale:X", "none",
+         "What attackers do: train with the labels turned round (0 for the last class, and so on), "
+         "or that and send X times the update. The plain model meets them too."),
+    UINT("attackers", "N", 0, VS_SIMULATE_CLIENTS_MAX, "0",
+         "Clients 1 to N attack, whenever they are sampled."),
+    {.name = "attackers-skip-clipping",
+     .kind = VS_OPT_FLAG,
+     .help = "They do not clip to clip-norm either, which nobody can see (docs/POISONING.md)."},
     UINT("rounds", "R", 1, VS_SIMULATE_ROUNDS_MAX, "10", "Rounds of training."),
     UINT("local-epochs", "E", 1, VS_TRAIN_EPOCHS_MAX, "1",
          "Passes over a client's rows in a round."),
@@ -317,5 +354,6 @@ const vs_command vs_cmd_simulate = {
                 "    --rotation hadamard --clip-norm 1 --quantization-bits 18 \\\n"
                 "    --mechanism skellam --noise-multiplier 1 --delta 1e-5 --max-epsilon 50\n"
                 "veilsum simulate --data tables --label fraud --model 30-1 --clients 20 \\\n"
-                "    --dropout 0.1 --server fedadam",
+                "    --dropout 0.1 --server fedadam\n"
+                "veilsum simulate --clients 20 --attack scale:10 --attackers 2 --clip-norm 1",
     .run = run_simulate};

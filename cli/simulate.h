@@ -1,7 +1,8 @@
 /* cli/simulate.h - what the parts of `veilsum simulate` share.
  *
  * cmd_simulate.c reads the options; simulate_run.c holds the two models, private and plain, and
- * plays the rounds; simulate_train.c trains clients on several threads; simulate_report.c prints,
+ * plays the rounds; simulate_train.c trains clients on several threads,
+ * simulate_attack.c what some of them make of it; simulate_report.c prints,
  * and writes JSON and CSV; simulate_picture.c draws. */
 #ifndef VS_CLI_SIMULATE_H
 #define VS_CLI_SIMULATE_H
@@ -25,6 +26,30 @@
 #define VS_SIMULATE_THREADS_MAX 64u
 #define VS_SIMULATE_PATH_BYTES 4096u
 
+/* Clients 1 to n lie about their data; they keep to the protocol. */
+typedef enum vs_attack {
+    VS_ATTACK_NONE,
+    VS_ATTACK_LABEL_FLIP, /* train on labels turned round: the last class for the first, and so on
+                           */
+    VS_ATTACK_SCALE,      /* so too, and send factor times the update */
+} vs_attack;
+
+typedef struct vs_attackers {
+    vs_attack kind;
+    double factor;
+    uint32_t n;
+    bool skip_clipping; /* nor do they clip to clip_norm */
+} vs_attackers;
+
+#define VS_ATTACK_TEXT_BYTES 40u
+#define VS_ATTACK_FACTOR_MAX 1e6
+/* "none", "label-flip", "scale:FACTOR" (not 0, at most VS_ATTACK_FACTOR_MAX either way). n and
+ * skip_clipping stay. VS_ERR_MALFORMED. */
+VS_MUST_CHECK vs_err vs_attack_parse(vs_attackers *out, const char *text, vs_diag *diag);
+void vs_attack_format(char out[VS_ATTACK_TEXT_BYTES], const vs_attackers *a);
+/* n_rows labels turned round, malloc'd; NULL: out of memory. */
+uint8_t *vs_attack_labels(const vs_dataset *set);
+
 typedef struct vs_simulate_options {
     vs_workload work;   /* data, partition, number of clients, seed */
     const char *model;  /* spec, or NULL: softmax regression, or with */
@@ -33,6 +58,7 @@ typedef struct vs_simulate_options {
     vs_server_options server;
     uint32_t rounds, clients_per_round; /* 0: all */
     double dropout;                     /* chance that a sampled client is lost before it submits */
+    vs_attackers attackers;
     vs_committee committee;
     vs_federation *pipeline; /* owned: quantiser, rotation, metrics, noise; min_clients */
     uint32_t threads;
@@ -43,6 +69,7 @@ typedef struct vs_simulate_options {
 /* What a round was like. Seconds are wall clock. */
 typedef struct vs_simulate_row {
     uint32_t round, sampled, submitted, included;
+    uint32_t attackers; /* of those that submitted */
     vs_evaluation private_, plain;
     double clipped;                        /* part of the coordinates */
     double epsilon;                        /* spent after this round; 0 without a mechanism */
@@ -61,6 +88,7 @@ typedef struct vs_simulate {
     vs_model model;
     size_t n_params;
     vs_dataset train, test;
+    uint8_t *flipped; /* owned: labels of train as attackers have them; NULL: no attack */
     vs_partition parts;
     vs_local *local;
     vs_simulate_row *row; /* owned; o.rounds */

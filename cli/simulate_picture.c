@@ -161,6 +161,13 @@ static void write_script(FILE *out, const vs_simulate *s)
                    s->o.work.n_clients, partition, s->o.committee.n, spec,
                    s->o.pipeline->quantiser.bits);
     const bool many = s->n_rows > 12;
+    if (s->o.attackers.kind != VS_ATTACK_NONE) {
+        char attack[VS_ATTACK_TEXT_BYTES];
+        const size_t len = strlen(title);
+        vs_attack_format(attack, &s->o.attackers);
+        (void)snprintf(title + len, sizeof title - len, "; %u attackers: %s%s", s->o.attackers.n,
+                       attack, s->o.attackers.skip_clipping ? ", not clipping" : "");
+    }
     write_data(out, s);
     vs_plot_output(out, s->o.picture, columns * PANEL_WIDTH, rows * PANEL_HEIGHT + TITLE_HEIGHT);
     (void)fprintf(out, "set multiplot layout %u,%u title ", rows, columns);
@@ -190,5 +197,6 @@ vs_err vs_simulate_draw(const vs_simulate *s, vs_diag *diag)
     bool bad = ferror(out) != 0;
     bad = fclose(out) != 0 || bad;
     if (bad) return vs_fail(diag, VS_ERR_IO, "%.400s: cannot be written", script);
-    return vs_plot_run(script, diag);
+    vs_err err = vs_plot_run(script, diag);
+    return err == VS_OK ? vs_plot_tidy(s->o.picture, diag) : err;
 }

@@ -45,6 +45,13 @@ void vs_simulate_print_intro(const vs_simulate *s)
                  o->training.batch_size, o->training.learning_rate);
     (void)printf("  clients        %u (%s), %u in each round, %g %% lost\n", o->work.n_clients,
                  partition, o->clients_per_round, 100 * o->dropout);
+    if (o->attackers.kind != VS_ATTACK_NONE) {
+        char attack[VS_ATTACK_TEXT_BYTES];
+        vs_attack_format(attack, &o->attackers);
+        (void)printf("  attackers      %u: %s, %s\n", o->attackers.n, attack,
+                     o->attackers.skip_clipping ? "not clipping to the norm"
+                                                : "clipping as everybody");
+    }
     (void)printf("  shareholders   %u; %u together learn nothing\n", c->n, c->t);
     print_pipeline(o->pipeline);
     (void)printf("                clients     accuracy, %%   clipped   upload  seconds\n"
@@ -155,6 +162,9 @@ static json_t *row_json(const vs_simulate *s, const vs_simulate_row *r)
         (void)json_object_set_new(row, "client_accuracy", json_real(r->metrics.accuracy));
         (void)json_object_set_new(row, "unclipped_fraction", json_real(r->metrics.unclipped));
     }
+    if (s->o.attackers.kind != VS_ATTACK_NONE) {
+        (void)json_object_set_new(row, "attackers_submitted", json_integer(r->attackers));
+    }
     if (!s->o.plain) return row;
     (void)json_object_set_new(row, "plain_accuracy", json_real(r->plain.accuracy));
     (void)json_object_set_new(row, "plain_loss", json_real(r->plain.loss));
@@ -183,6 +193,14 @@ static json_t *all_json(const vs_simulate *s)
         "m10", vs_simulate_m10(s, false), "train_seconds", t.train, "secure_seconds", t.secure,
         "rounds");
     if (all == NULL) return NULL;
+    if (o->attackers.kind != VS_ATTACK_NONE) {
+        char attack[VS_ATTACK_TEXT_BYTES];
+        vs_attack_format(attack, &o->attackers);
+        (void)json_object_set_new(all, "attack", json_string(attack));
+        (void)json_object_set_new(all, "num_attackers", json_integer(o->attackers.n));
+        (void)json_object_set_new(all, "attackers_skip_clipping",
+                                  json_boolean(o->attackers.skip_clipping));
+    }
     if (o->plain) {
         (void)json_object_set_new(all, "plain_m10", json_real(vs_simulate_m10(s, true)));
         (void)json_object_set_new(all, "plain_train_seconds", json_real(t.plain_train));
@@ -222,7 +240,7 @@ static vs_err write_csv(const vs_simulate *s, vs_diag *diag)
                 "round,accuracy,plain_accuracy,clients_submitted,clients_included,"
                 "clipped_fraction,epsilon,upload_bytes_per_client,train_seconds,submit_seconds,"
                 "aggregate_seconds,plain_train_seconds,plain_average_seconds,auc,plain_auc,"
-                "norm_clipped_fraction,clients_sampled\n");
+                "norm_clipped_fraction,clients_sampled,attackers_submitted\n");
     for (uint32_t i = 0; i < s->n_rows; i++) {
         const vs_simulate_row *r = &s->row[i];
         char plain[24], auc[24], plain_auc[24];
@@ -230,10 +248,11 @@ static vs_err write_csv(const vs_simulate *s, vs_diag *diag)
         cell(auc, sizeof auc, r->private_.auc);
         cell(plain_auc, sizeof plain_auc, s->o.plain ? r->plain.auc : NAN);
         vs_buf_printf(
-            &out, "%u,%.6f,%s,%u,%u,%.8f,%.6g,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f,%s,%s,%.6f,%u\n",
+            &out,
+            "%u,%.6f,%s,%u,%u,%.8f,%.6g,%" PRIu64 ",%.4f,%.4f,%.4f,%.4f,%.4f,%s,%s,%.6f,%u,%u\n",
             r->round, r->private_.accuracy, plain, r->submitted, r->included, r->clipped,
             r->epsilon, r->upload_bytes, r->train_s, r->submit_s, r->aggregate_s, r->plain_train_s,
-            r->plain_average_s, auc, plain_auc, r->norm_clipped, r->sampled);
+            r->plain_average_s, auc, plain_auc, r->norm_clipped, r->sampled, r->attackers);
     }
     vs_err err = vs_buf_check(&out);
     if (err == VS_OK) {

@@ -55,6 +55,7 @@ static vs_err make_federation(vs_simulate *s, vs_diag *diag)
     if (draft == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory for a federation");
     const uint32_t n = s->o.clients_per_round;
     memcpy(draft->name, "simulation", sizeof "simulation");
+    draft->demo = s->o.attackers.skip_clipping; /* no other federation lets a client try that */
     draft->committee = s->o.committee;
     draft->max_clients = n;
     draft->min_clients = s->o.pipeline->min_clients;
@@ -192,6 +193,10 @@ static vs_err submit_all(run *r, vs_simulate_row *row, const vs_h32 *model, vs_d
                                      .purpose = ""};
             vs_client_status status = {0};
             if (s->o.pipeline->privacy.mechanism != VS_MECHANISM_NONE) input.weight = 1;
+            if (s->o.attackers.kind != VS_ATTACK_NONE && client <= s->o.attackers.n) {
+                input.skip_norm_clip = s->o.attackers.skip_clipping;
+                row->attackers++;
+            }
             if (s->o.pipeline->metrics) err = look(r, client, &input, diag);
             if (err == VS_OK) err = vs_local_submit(s->local, client, &input, &status, diag);
             clipped += (double)status.clipped;

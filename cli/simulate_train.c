@@ -23,8 +23,13 @@ static vs_err train_one(job *j, uint32_t at)
     size_t n;
     const uint32_t *rows = vs_partition_rows(&s->parts, client - 1, &n);
     o.seed = vs_workload_seed(&s->o.work, j->round, client);
-    return vs_train_local(j->updates + (size_t)at * s->n_params, NULL, &s->model, j->params,
-                          &s->train, rows, n, &o, NULL);
+    const bool lies = s->flipped != NULL && client <= s->o.attackers.n;
+    double *update = j->updates + (size_t)at * s->n_params;
+    vs_dataset set = s->train; /* borrows */
+    if (lies) set.labels = s->flipped;
+    vs_err err = vs_train_local(update, NULL, &s->model, j->params, &set, rows, n, &o, NULL);
+    for (size_t i = 0; lies && i < s->n_params; i++) update[i] *= s->o.attackers.factor;
+    return err;
 }
 
 static void *work(void *ctx)

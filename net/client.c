@@ -79,6 +79,10 @@ static vs_err check_input(const vs_federation *fed, const vs_keys *keys,
                           const vs_client_input *input, vs_diag *diag)
 {
     vs_quantise_scale scale;
+    if (input->skip_norm_clip && (!fed->demo || fed->privacy.mechanism != VS_MECHANISM_NONE)) {
+        return vs_fail(diag, VS_ERR_STATE,
+                       "updates stay unclipped only in a federation marked demo, without noise");
+    }
     if (input->reveal != NULL && !fed->demo) {
         return vs_fail(diag, VS_ERR_STATE,
                        "quantised updates may be revealed only in a federation marked demo");

@@ -29,6 +29,9 @@ typedef struct vs_client_input {
      * is submitted, once. NULL otherwise; VS_ERR_STATE if set and the federation is not a demo. */
     void (*reveal)(void *ctx, uint64_t round, const uint32_t *coords, uint32_t n);
     void *reveal_ctx;
+    /* Only in federations marked demo, without a mechanism (else VS_ERR_STATE): does not clip to
+     * clip_norm, as a client can that lies. Nobody would see it; for experiments. */
+    bool skip_norm_clip;
 } vs_client_input;
 
 typedef enum vs_client_phase {

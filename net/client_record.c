@@ -162,6 +162,7 @@ static vs_err save(vs_client *c, vs_diag *diag)
 static vs_err make_encoder(vs_client *c, const uint8_t seed[32], vs_diag *diag)
 {
     vs_diag why = {{0}};
+    if (c->input.skip_norm_clip) c->round.quantiser.clip_norm = 0;
     vs_err err = vs_encoder_new(&c->encoder, c->fed, &c->round, seed, c->input.update, c->input.dim,
                                 c->input.weight, &why);
     if (err == VS_OK && c->round.open.metrics > 0) {

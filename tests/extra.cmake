@@ -130,8 +130,10 @@ endif()
 # Every command of docs/examples, and what the documents say they print.
 if(VS_PYTHON AND TARGET veilsum)
   file(GLOB example_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/examples/*.md)
+  list(APPEND example_files ${PROJECT_SOURCE_DIR}/docs/POISONING.md)
   foreach(file ${example_files})
     get_filename_component(name ${file} NAME_WE)
+    string(TOLOWER ${name} name)
     string(REPLACE "-" "_" name ${name})
     add_test(NAME cli.example_${name} COMMAND ${VS_PYTHON} -B ${PROJECT_SOURCE_DIR}/tests/cli/examples_md.py $<TARGET_FILE:veilsum> ${file})
     set_tests_properties(cli.example_${name} PROPERTIES TIMEOUT 600 RUN_SERIAL ON) # free ports are found by looking

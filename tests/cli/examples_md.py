@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every command of a file of docs/examples, in its order, and what the file says they print.
+"""Every command of a document (docs/examples, docs/POISONING.md), in its order, and what the file says they print.
 
   examples_md.py PROGRAM FILE.md            run, compare; exit 1 if something differs
   examples_md.py PROGRAM FILE.md --write    run, and put what was printed into FILE.md
@@ -117,7 +117,7 @@ def rewrite(path, text, blocks, parts):
 
 def main():
     program, path = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    source = os.path.dirname(os.path.dirname(os.path.dirname(path)))
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with open(path) as f:
         text = f.read()
     blocks = read_blocks(text)

@@ -110,3 +110,67 @@ Test(cli_simulate, samples_some_of_the_clients_for_each_round)
     vs_run_free(&run);
     vs_test_folder_remove(folder);
 }
+
+/* Accuracy after the last of three rounds, from the CSV; its last column says how many attacked. */
+static double accuracy_of(const char *folder, const char *attackers, const char *const *more)
+{
+    const char *args[40] = {"simulate", "--data", "digits:2000", "--clients", "10",
+                            "--rounds", "3",      "--csv",       "out.csv",   "--no-plain"};
+    size_t n = 0;
+    double accuracy;
+    while (args[n] != NULL) n++;
+    for (; *more != NULL; more++) args[n++] = *more;
+    vs_run run = vs_run_program(folder, args);
+    cr_expect_eq(run.status, 0, "%s%s", run.out, run.err);
+    vs_run_free(&run);
+    char *csv = text_of(folder, "out.csv");
+    const char *row = strstr(csv, "\n3,");
+    cr_assert_not_null(row, "%s", csv);
+    accuracy = strtod(row + 3, NULL);
+    cr_expect_str_eq(strrchr(csv, ','), attackers);
+    free(csv);
+    return accuracy;
+}
+#define ACCURACY(folder, attackers, ...)                                                           \
+    accuracy_of((folder), (attackers), (const char *const[]){__VA_ARGS__, NULL})
+
+/* A boosted update ruins the model, clipping bounds what it can do, and who lies about clipping
+ * too is not bounded: exactly as if nobody clipped. */
+Test(cli_simulate, attackers_are_held_by_clipping_as_far_as_they_clip)
+{
+    char *folder = vs_test_folder_new();
+    const double honest = ACCURACY(folder, ",0\n", "--clip-norm", "10");
+    const double tight = ACCURACY(folder, ",0\n", "--clip-norm", "0.2");
+    const double flip = ACCURACY(folder, ",3\n", "--attack", "label-flip", "--attackers", "3");
+    const double boosted =
+        ACCURACY(folder, ",3\n", "--clip-norm", "10", "--attack", "scale:20", "--attackers", "3");
+    const double held =
+        ACCURACY(folder, ",3\n", "--clip-norm", "0.2", "--attack", "scale:20", "--attackers", "3");
+    const double loose = ACCURACY(folder, ",3\n", "--clip-norm", "0.2", "--attack", "scale:20",
+                                  "--attackers", "3", "--attackers-skip-clipping");
+    cr_expect_gt(honest, 0.2);
+    cr_expect_gt(tight, 0.2);
+    cr_expect_lt(flip, honest);
+    cr_expect_lt(boosted, honest / 2);
+    cr_expect_gt(held, boosted + 0.05, "%g of %g", held, boosted);
+    cr_expect_lt(loose, held - 0.05, "%g of %g", loose, held);
+    vs_test_folder_remove(folder);
+}
+
+Test(cli_simulate, says_which_attack_it_does_not_know)
+{
+    static const char *const bad[] = {"flip", "scale", "scale:", "scale:0", "scale:x", "scale:1e9"};
+    char *folder = vs_test_folder_new();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        vs_run run = VS_RUN(folder, SMALL, "--attack", bad[i], "--attackers", "1");
+        cr_expect_eq(run.status, 2, "%s: %s", bad[i], run.err);
+        cr_expect_not_null(strstr(run.err, "want none, label-flip or scale:FACTOR"), "%s", run.err);
+        vs_run_free(&run);
+    }
+    cr_expect(VS_RUN_EXPECT(folder, 2, "", NULL, SMALL, "--attack", "label-flip"));
+    cr_expect(VS_RUN_EXPECT(folder, 2, "", NULL, SMALL, "--attackers", "1"));
+    cr_expect(VS_RUN_EXPECT(folder, 2, "", NULL, SMALL, "--attackers-skip-clipping"));
+    cr_expect(
+        VS_RUN_EXPECT(folder, 2, "", NULL, SMALL, "--attack", "label-flip", "--attackers", "9"));
+    vs_test_folder_remove(folder);
+}

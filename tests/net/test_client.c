@@ -126,6 +126,35 @@ Test(client, reveals_once_and_in_demo_federations_only)
     vs_fakes_free(w);
 }
 
+/* The sum then holds the update as it is; nobody but the client could know. */
+Test(client, skips_its_clipping_in_demo_federations_without_noise_only)
+{
+    for (int skip = 0; skip < 2; skip++) {
+        vs_fakes *w = vs_fakes_new(50, 1);
+        w->tf->fed->demo = true;
+        w->input.skip_norm_clip = skip == 1;
+        for (size_t i = 0; i < 50; i++) w->update[i] *= 1000; /* norm 41 */
+        vs_client *client;
+        const vs_client_status *s = run(w, &client);
+        cr_assert_eq(s->phase, VS_CLIENT_DONE, "%s", s->error.text);
+        cr_expect_gt(s->norm, w->tf->fed->quantiser.clip_norm);
+        cr_expect_eq(s->norm_clipped, skip == 0);
+        vs_client_free(client);
+        vs_fakes_free(w);
+    }
+    vs_fakes *w = vs_fakes_new(50, 1);
+    vs_client *client;
+    vs_diag diag = {0};
+    w->input.skip_norm_clip = true;
+    w->tf->fed->demo = false;
+    cr_expect_eq(vs_client_new(&client, w->tf->fed, w->tf->client[0], w->store,
+                               vs_test_rng_of(&w->rng), &w->input, &diag),
+                 VS_ERR_STATE);
+    cr_expect_str_eq(diag.text,
+                     "updates stay unclipped only in a federation marked demo, without noise");
+    vs_fakes_free(w);
+}
+
 /* The bound is on columns, not on coordinates: three of them fit an element here. */
 Test(client, takes_more_coordinates_than_a_vector_has_columns)
 {
