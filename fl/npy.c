@@ -14,6 +14,7 @@
 static double load_integer(const uint8_t *in, size_t item, bool is_signed)
 {
     uint64_t v = 0;
+    VS_ASSERT(item >= 1 && item <= 8);
     for (size_t i = item; i-- > 0;) v = v << 8 | in[i];
     if (!is_signed) return (double)v;
     const unsigned unused = 64 - 8 * (unsigned)item;

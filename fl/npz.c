@@ -60,6 +60,7 @@ static bool source_is_done(source *s)
     s->z.next_out = &more;
     s->z.avail_out = 1;
     if (!s->ended && inflate(&s->z, Z_NO_FLUSH) == Z_STREAM_END) s->ended = true;
+    s->z.next_out = NULL; /* more is gone when this returns */
     return s->ended && s->z.avail_out == 1 && s->z.avail_in == 0 && s->left == 0;
 }
 
@@ -164,7 +165,7 @@ static vs_err read_member(vs_tensor *t, const vs_zip_entry *e, const char *name,
                           vs_diag *diag)
 {
     char where[WHERE_BYTES];
-    vs_npy_header h;
+    vs_npy_header h = {0};
     size_t head_len = e->len;
     const uint8_t *head = e->data;
     uint8_t *copy = NULL;

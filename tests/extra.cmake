@@ -159,3 +159,8 @@ if(VS_PYTHON AND TARGET libveilsum)
     ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} "${CMAKE_C_FLAGS}")
   set_tests_properties(cli.c_api PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 endif()
+
+# As for test_net_faults_alloc.
+if(TARGET test_fl_tensors_nomem)
+  target_link_options(test_fl_tensors_nomem PRIVATE "LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc")
+endif()
