@@ -113,8 +113,6 @@ typedef struct vectors {
 static vs_err load_vectors(vectors *v, const char *params, const char *mean, vs_diag *diag)
 {
     vs_tensors model = {0};
-    v->names = calloc(1, sizeof *v->names);
-    if (v->names == NULL) return vs_fail(diag, VS_ERR_NOMEM, "out of memory");
     vs_err err = vs_tensors_open(&model, params, VS_MODEL_PARAMS_MAX, diag);
     if (err == VS_OK && model.container != VS_CONTAINER_NPY) {
         err = vs_federation_set_tensors(v->names, &model, params, diag);
@@ -160,11 +158,12 @@ static vs_err write_model(const char *path, const vectors *v, const double *valu
 
 static vs_err step(const vs_args *args, const vs_server_options *o, vs_diag *diag)
 {
-    vectors v = {0};
+    vectors v = {.names = calloc(1, sizeof *v.names)};
     vs_server_opt s = {0};
     const char *state = vs_args_text(args, "state"), *mean_path = vs_args_text(args, "mean");
     double norm = 0, *next = NULL;
-    vs_err err = load_vectors(&v, vs_args_text(args, "params"), mean_path, diag);
+    vs_err err = v.names == NULL ? vs_fail(diag, VS_ERR_NOMEM, "out of memory")
+                                 : load_vectors(&v, vs_args_text(args, "params"), mean_path, diag);
     const size_t n = (size_t)v.params.n;
     for (size_t i = 0; err == VS_OK && i < n; i++) norm += v.mean.values[i] * v.mean.values[i];
     if (err == VS_OK && !isfinite(norm)) {

@@ -34,6 +34,7 @@ def compile_with_pkg_config(source, out, *more):
 
 def case_the_documented_program_takes_part():
     must("cmake", "--install", BUILD, "--prefix", PREFIX)
+    os.environ["LD_LIBRARY_PATH"] = os.path.join(PREFIX, "lib")  # of a shared library
     installed = sorted(os.path.join(folder, name)[len(PREFIX) + 1:] for folder, _, names in os.walk(PREFIX) for name in names)
     expect("include/veilsum.h" in installed and "bin/veilsum" in installed and len(installed) in (4, 5, 6), installed)
     with open(os.path.join(HERE, "..", "..", "docs", "C_API.md")) as f:
@@ -71,6 +72,11 @@ def case_the_documented_program_takes_part():
         expect(other.returncode == 1 and other.stderr.startswith("submit: ") and "never sent" in other.stderr, other.stderr)
         fed.stop_all()
         fed.audit()
+
+
+    # what it needs is what a client needs
+    ldd = must("ldd", os.path.join(PREFIX, "client"))
+    expect("openblas" not in ldd, ldd)
 
 
 def case_every_call_refuses_what_it_should():
