@@ -106,20 +106,21 @@ static vs_err save_state(const vs_server_opt *s, const char *path, vs_diag *diag
 
 /* The model and the round's mean as flat vectors in the order of the model's tensors. */
 typedef struct vectors {
-    vs_federation *names; /* only its tensors: those of the model */
     vs_update params, mean;
 } vectors;
 
-static vs_err load_vectors(vectors *v, const char *params, const char *mean, vs_diag *diag)
+/* names: a federation without anything but the tensors, those of the model. */
+static vs_err load_vectors(vectors *v, vs_federation *names, const char *params, const char *mean,
+                           vs_diag *diag)
 {
     vs_tensors model = {0};
     vs_err err = vs_tensors_open(&model, params, VS_MODEL_PARAMS_MAX, diag);
     if (err == VS_OK && model.container != VS_CONTAINER_NPY) {
-        err = vs_federation_set_tensors(v->names, &model, params, diag);
+        err = vs_federation_set_tensors(names, &model, params, diag);
     }
-    if (err == VS_OK) err = vs_update_take(&v->params, v->names, &model, params, diag);
+    if (err == VS_OK) err = vs_update_take(&v->params, names, &model, params, diag);
     vs_tensors_free(&model);
-    if (err == VS_OK) err = vs_update_open(&v->mean, v->names, mean, diag);
+    if (err == VS_OK) err = vs_update_open(&v->mean, names, mean, diag);
     if (err == VS_OK && (v->mean.n != v->params.n || v->mean.n == 0)) {
         err = vs_fail(diag, VS_ERR_MALFORMED, "%s: %" PRIu64 " values, the model has %" PRIu64,
                       mean, v->mean.n, v->params.n);
@@ -131,16 +132,16 @@ static void free_vectors(vectors *v)
 {
     vs_update_free(&v->params);
     vs_update_free(&v->mean);
-    vs_federation_free(v->names);
 }
 
 /* A .npy as flat float64, as `model new` makes it; else the model's names, shapes and types. */
-static vs_err write_model(const char *path, const vectors *v, const double *values, vs_diag *diag)
+static vs_err write_model(const char *path, const vs_federation *names, const vs_update *params,
+                          const double *values, vs_diag *diag)
 {
-    const size_t n = (size_t)v->params.n;
+    const size_t n = (size_t)params->n;
     vs_result_format format;
     vs_tensors_out *out = NULL;
-    vs_err err = vs_result_format_make(&format, v->names, (uint32_t)n, path, &v->params.format,
+    vs_err err = vs_result_format_make(&format, names, (uint32_t)n, path, &params->format,
                                        VS_DTYPE_F64, diag);
     if (err != VS_OK) return err;
     if (format.container == VS_CONTAINER_NPY) {
@@ -158,12 +159,14 @@ static vs_err write_model(const char *path, const vectors *v, const double *valu
 
 static vs_err step(const vs_args *args, const vs_server_options *o, vs_diag *diag)
 {
-    vectors v = {.names = calloc(1, sizeof *v.names)};
+    vectors v = {0};
+    vs_federation *names = calloc(1, sizeof *names);
     vs_server_opt s = {0};
     const char *state = vs_args_text(args, "state"), *mean_path = vs_args_text(args, "mean");
     double norm = 0, *next = NULL;
-    vs_err err = v.names == NULL ? vs_fail(diag, VS_ERR_NOMEM, "out of memory")
-                                 : load_vectors(&v, vs_args_text(args, "params"), mean_path, diag);
+    vs_err err = names == NULL
+                     ? vs_fail(diag, VS_ERR_NOMEM, "out of memory")
+                     : load_vectors(&v, names, vs_args_text(args, "params"), mean_path, diag);
     const size_t n = (size_t)v.params.n;
     for (size_t i = 0; err == VS_OK && i < n; i++) norm += v.mean.values[i] * v.mean.values[i];
     if (err == VS_OK && !isfinite(norm)) {
@@ -179,7 +182,7 @@ static vs_err step(const vs_args *args, const vs_server_options *o, vs_diag *dia
     if (err == VS_OK) {
         memcpy(next, v.params.values, n * sizeof *next);
         vs_server_opt_step(&s, next, v.mean.values);
-        err = write_model(vs_args_text(args, "out"), &v, next, diag);
+        err = write_model(vs_args_text(args, "out"), names, &v.params, next, diag);
     }
     if (err == VS_OK && s.m != NULL) err = save_state(&s, state, diag);
     if (err == VS_OK) {
@@ -190,6 +193,7 @@ static vs_err step(const vs_args *args, const vs_server_options *o, vs_diag *dia
     vs_server_opt_clear(&s);
     free(next);
     free_vectors(&v);
+    vs_federation_free(names);
     return err;
 }
 
