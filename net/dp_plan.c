@@ -113,7 +113,12 @@ static vs_err choose(candidate *c, vs_dp_plan *out, vs_diag *diag)
     double z = 0;
     for (uint32_t bits = first; bits <= last; bits++) {
         z = multiplier_with(c, bits, out->ideal_multiplier);
-        if (z != 0 && (given != 0 || z <= ROUNDING_COST * out->ideal_multiplier)) break;
+        /* Few steps of noise: its variance is rounded up to a whole number of them as well. */
+        const double real = z == 0 ? 0
+                                   : c->round.stddev * sqrt((double)c->round.n_noising) /
+                                         c->fed->quantiser.clip_norm;
+        const double most = ROUNDING_COST * out->ideal_multiplier;
+        if (z != 0 && (given != 0 || (z <= most && real <= most))) break;
         z = 0;
     }
     if (z == 0) {
