@@ -139,28 +139,34 @@ static vs_err take_words(vs_watch_words *w, json_t *root, const char *path, vs_d
     return VS_OK;
 }
 
+vs_err vs_watch_parse_words(vs_watch_words *words, const uint8_t *bytes, size_t len,
+                            const char *name, vs_diag *diag)
+{
+    json_error_t error;
+    vs_watch_words w = *words;
+    vs_err err;
+    json_t *root = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(root)) {
+        err = take_words(&w, root, name, diag);
+    } else {
+        err = vs_fail(diag, VS_ERR_MALFORMED, "%s: line %d: %s", name,
+                      root == NULL && error.line > 0 ? error.line : 1,
+                      root == NULL ? error.text : "must hold one JSON object");
+    }
+    json_decref(root);
+    if (err == VS_OK) *words = w;
+    return err;
+}
+
 vs_err vs_watch_read_words(vs_watch_words *words, const char *dir, uint64_t round, vs_diag *diag)
 {
     char path[VS_WATCH_PATH_BYTES];
     vs_buf file = {0};
-    json_error_t error;
-    vs_watch_words w = *words;
     vs_err err = vs_watch_path(path, dir, "update", round, ".json", diag);
     if (err != VS_OK || !vs_file_exists(path)) return err;
     err = vs_file_read(&file, path, WORDS_MAX_BYTES, diag);
-    if (err == VS_OK) {
-        json_t *root = json_loadb((const char *)file.p, file.len, JSON_REJECT_DUPLICATES, &error);
-        if (!json_is_object(root)) {
-            err = vs_fail(diag, VS_ERR_MALFORMED, "%s: line %d: %s", path,
-                          root == NULL ? error.line : 1,
-                          root == NULL ? error.text : "must hold one JSON object");
-        } else {
-            err = take_words(&w, root, path, diag);
-        }
-        json_decref(root);
-    }
+    if (err == VS_OK) err = vs_watch_parse_words(words, file.p, file.len, path, diag);
     vs_buf_free(&file);
-    if (err == VS_OK) *words = w;
     return err;
 }
 

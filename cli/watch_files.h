@@ -48,6 +48,10 @@ typedef struct vs_watch_words {
 VS_MUST_CHECK vs_err vs_watch_read_words(vs_watch_words *words, const char *dir, uint64_t round,
                                          vs_diag *diag);
 
+/* The same from memory; name is for messages. VS_ERR_MALFORMED; *words is unchanged then. */
+VS_MUST_CHECK vs_err vs_watch_parse_words(vs_watch_words *words, const uint8_t *bytes, size_t len,
+                                          const char *name, vs_diag *diag);
+
 /* round-N.json; members that are NULL, 0 or NaN are left out. */
 typedef struct vs_watch_state {
     uint64_t round;
