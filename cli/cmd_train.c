@@ -28,6 +28,7 @@ static int fill_training(const vs_args *args, vs_trainer *t)
                                     .proximal_mu = vs_args_real(args, "proximal-mu"),
                                     .shuffle = true};
     t->reveal = vs_args_text(args, "reveal");
+    t->receipts = vs_args_text(args, "receipts");
     t->threads = (uint32_t)vs_args_uint(args, "threads");
     t->json = vs_args_flag(args, "json");
     if (t->client > t->work.n_clients) {
@@ -112,6 +113,7 @@ static int run_train(const vs_args *args)
     t.keys = keys;
     if (err == VS_OK) err = load_enrolment(args, &t, &diag);
     if (err == VS_OK && t.reveal != NULL) err = vs_file_make_folders(t.reveal, 0700, &diag);
+    if (err == VS_OK && t.receipts != NULL) err = vs_file_make_folders(t.receipts, 0700, &diag);
     if (err == VS_OK) err = open_state(args, &t.store, &diag);
     if (err == VS_OK) {
         status = train_rounds(args, &t);
@@ -228,6 +230,11 @@ static const vs_opt options[] = {
      .arg = "DIR",
      .kind = VS_OPT_TEXT,
      .help = "Folder for what must survive a crash. Default: the key file's name with .state."},
+    {.name = "receipts",
+     .arg = "DIR",
+     .kind = VS_OPT_TEXT,
+     .help = "Leave a receipt of each round in DIR/round-N.receipt, to be completed from the "
+             "published ledger (veilsum receipt complete)."},
     {.name = "reveal",
      .arg = "DIR",
      .kind = VS_OPT_TEXT,

@@ -16,6 +16,7 @@
 #include "fl/npy.h"
 #include "net/call.h"
 #include "net/client_run.h"
+#include "net/receipt.h"
 
 enum {
     CALL_TIMEOUT_MS = 10000,
@@ -243,6 +244,31 @@ static vs_err take_part(vs_trainer *t, const vs_caller *caller, vs_train_report 
     return vs_client_run(status, t->fed, t->keys, t->store, &input, &run, diag);
 }
 
+/* What proves later what became of the submission. One of the same round that is there stays. */
+static vs_err leave_receipt(const vs_trainer *t, const vs_client_status *status, vs_diag *diag)
+{
+    char path[PATH_BYTES];
+    vs_buf text = {0};
+    const vs_receipt_claim claim = {.federation = t->fed->id,
+                                    .client_key = t->keys->pub.identity,
+                                    .salt = status->salt,
+                                    .pseudonym = status->pseudonym,
+                                    .manifest_hash = status->manifest_hash,
+                                    .round = status->round};
+    if (t->receipts == NULL) return VS_OK;
+    int len =
+        snprintf(path, sizeof path, "%s/round-%" PRIu64 ".receipt", t->receipts, status->round);
+    if (len <= 0 || len >= PATH_BYTES) {
+        return vs_fail(diag, VS_ERR_LIMIT, "--receipts: the path is too long");
+    }
+    vs_err err = vs_receipt_begin(&text, &claim);
+    if (err != VS_OK) return vs_fail(diag, err, "out of memory");
+    err = vs_file_create_durable(path, text.p, text.len, 0600, diag);
+    if (err != VS_OK) vs_diag_prefix(diag, "submitted, but no receipt was written");
+    vs_buf_free(&text);
+    return err;
+}
+
 uint64_t vs_trainer_run(vs_trainer *t, uint64_t n_rounds)
 {
     const vs_caller caller = {
@@ -256,6 +282,7 @@ uint64_t vs_trainer_run(vs_trainer *t, uint64_t n_rounds)
         vs_diag why;
         vs_err err = take_part(t, &caller, &report, &status, &why);
         if (vs_stop_asked(t->stop)) break;
+        if (err == VS_OK) err = leave_receipt(t, &status, &why);
         if (err == VS_OK) {
             tell_done(t, &report, &status);
         } else {

@@ -27,6 +27,7 @@ typedef struct vs_trainer {
     vs_train_options options; /* seed: set anew for each round */
     uint32_t threads;         /* of the encoder */
     const char *reveal;       /* folder for quantised updates, in a demo federation; else NULL */
+    const char *receipts;     /* folder for round-N.receipt, or NULL */
     bool json;
     vs_stop *stop;
 
