@@ -118,7 +118,7 @@ static vs_err pass_hash(client_bench *b)
     }
     for (uint32_t i = 0; err == VS_OK && i < blocks; i += group) {
         uint32_t count = blocks - i < group ? blocks - i : group;
-        err = vs_encoder_make(b->enc, i, count);
+        err = vs_encoder_make_vectors(b->enc, i, count);
         if (err == VS_OK) err = vs_encoder_hash(b->enc, roots, s->n, i, count, b->pool);
     }
     return err;

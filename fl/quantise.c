@@ -74,11 +74,10 @@ static vs_err name_non_finite(const double *delta, size_t len, vs_diag *diag)
                    i, len, isnan(delta[i]) ? "NaN" : "infinite");
 }
 
-vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const double *delta,
-                        size_t len, uint64_t weight, vs_diag *diag)
+vs_err vs_quantise_unclipped(vs_quantise_scale *out, const vs_quantiser *q, uint64_t weight,
+                             vs_diag *diag)
 {
-    VS_ASSERT(out != NULL && q != NULL && (delta != NULL || len == 0));
-    VS_ASSERT(vs_quantiser_check(q, NULL) == VS_OK);
+    VS_ASSERT(out != NULL && q != NULL && vs_quantiser_check(q, NULL) == VS_OK);
     *out = (vs_quantise_scale){0};
     if (weight == 0) {
         return vs_fail(diag, VS_ERR_LIMIT, "the weight is 0: a client needs at least one example");
@@ -87,18 +86,63 @@ vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const dou
         return vs_fail(diag, VS_ERR_LIMIT, "the weight is above max_weight = %llu",
                        (unsigned long long)q->max_weight);
     }
-    uint64_t bad;
-    double sum;
-    double max = vs_quantise_loops_get()->scan(&bad, &sum, delta, len);
-    if (bad != 0) return name_non_finite(delta, len, diag); /* a verdict may show in the time */
+    out->factor = (double)weight / (double)q->max_weight;
+    return VS_OK;
+}
 
-    double norm = norm_of(delta, len, max, sum);
-    bool clipped = (q->clip_norm > 0.0) & (norm > q->clip_norm);
-    double shrink = clipped ? q->clip_norm / norm : 1.0;
-    out->factor = shrink * ((double)weight / (double)q->max_weight);
+void vs_quantise_scan_piece(vs_quantise_seen *seen, const double *x, size_t len)
+{
+    VS_ASSERT(seen != NULL && (x != NULL || len == 0));
+    vs_quantise_loops_get()->scan(seen, x, len);
+}
+
+static double sum_of(const vs_quantise_seen *seen)
+{
+    double sum[VS_QUANTISE_LANES];
+    for (size_t l = 0; l < VS_QUANTISE_LANES; l++) sum[l] = seen->sum[l];
+    for (size_t half = VS_QUANTISE_LANES / 2; half > 0; half /= 2) {
+        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
+    }
+    return sum[0];
+}
+
+bool vs_quantise_scan_clips(const vs_quantise_seen *seen, const vs_quantiser *q)
+{
+    VS_ASSERT(seen != NULL && q != NULL);
+    /* A millionth is far more than the sum's rounding can take back. */
+    return q->clip_norm > 0.0 && sum_of(seen) > q->clip_norm * q->clip_norm * 1.000001;
+}
+
+vs_err vs_quantise_scan_end(vs_quantise_scale *out, const vs_quantiser *q,
+                            const vs_quantise_seen *seen, const double *delta, size_t len,
+                            uint64_t weight, vs_diag *diag)
+{
+    VS_ASSERT(seen != NULL && (delta != NULL || len == 0));
+    vs_err err = vs_quantise_unclipped(out, q, weight, diag);
+    if (err != VS_OK) return err;
+    if (seen->bad != 0) { /* a verdict may show in the time */
+        *out = (vs_quantise_scale){0};
+        return name_non_finite(delta, len, diag);
+    }
+    double max = seen->max[0];
+    for (size_t l = 1; l < VS_QUANTISE_LANES; l++) max = seen->max[l] > max ? seen->max[l] : max;
+    const double norm = norm_of(delta, len, max, sum_of(seen));
+    const bool clipped = (q->clip_norm > 0.0) & (norm > q->clip_norm);
+    const double shrink = clipped ? q->clip_norm / norm : 1.0;
+    out->factor = shrink * out->factor;
     out->norm = norm;
     out->norm_clipped = clipped;
     return VS_OK;
+}
+
+vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q, const double *delta,
+                        size_t len, uint64_t weight, vs_diag *diag)
+{
+    vs_quantise_seen seen = {0};
+    vs_err err = vs_quantise_unclipped(out, q, weight, diag);
+    if (err != VS_OK) return err;
+    vs_quantise_scan_piece(&seen, delta, len);
+    return vs_quantise_scan_end(out, q, &seen, delta, len, weight, diag);
 }
 
 size_t vs_quantise(uint32_t *out, const vs_quantiser *q, const vs_quantise_scale *scale,

@@ -43,6 +43,28 @@ typedef struct vs_quantise_scale {
     bool norm_clipped;
 } vs_quantise_scale;
 
+/* What a scan has seen, in 16 fixed lanes. */
+#define VS_QUANTISE_LANES 16u
+typedef struct vs_quantise_seen {
+    double max[VS_QUANTISE_LANES]; /* of |x| */
+    double sum[VS_QUANTISE_LANES]; /* of x^2 */
+    uint64_t bad;                  /* not 0 iff an x is NaN or infinite */
+} vs_quantise_seen;
+
+/* The scale of an update that the L2 clip leaves as it is; norm 0. Errors: VS_ERR_LIMIT when weight
+ * is 0 or above max_weight. */
+VS_MUST_CHECK vs_err vs_quantise_unclipped(vs_quantise_scale *out, const vs_quantiser *q,
+                                           uint64_t weight, vs_diag *diag);
+/* A scan in pieces (multiples of VS_QUANTISE_LANES but for the last), from {0}: so that a caller
+ * can use a piece while it is in cache. */
+void vs_quantise_scan_piece(vs_quantise_seen *seen, const double *x, size_t len);
+/* Will the L2 clip shrink it? Once true it stays so; false may change. Not constant time. */
+bool vs_quantise_scan_clips(const vs_quantise_seen *seen, const vs_quantiser *q);
+/* All of delta[len] was seen. Errors and result as vs_quantise_scan. */
+VS_MUST_CHECK vs_err vs_quantise_scan_end(vs_quantise_scale *out, const vs_quantiser *q,
+                                          const vs_quantise_seen *seen, const double *delta,
+                                          size_t len, uint64_t weight, vs_diag *diag);
+
 /* Scans delta[len]. VS_ERR_MALFORMED naming the first non-finite coordinate; VS_ERR_LIMIT when
  * weight is 0 or above max_weight. */
 VS_MUST_CHECK vs_err vs_quantise_scan(vs_quantise_scale *out, const vs_quantiser *q,

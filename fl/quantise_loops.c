@@ -13,64 +13,34 @@
 #pragma STDC FP_CONTRACT OFF /* gcc: off in ISO mode */
 #endif
 
-#define LANES 16u
+#define LANES VS_QUANTISE_LANES
 #define AHEAD_BYTES 8192 /* a prefetch never faults */
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE double largest(uint64_t *bad, const double *x, size_t len)
+INLINE void scan(vs_quantise_seen *seen, const double *x, size_t len)
 {
-    double max[LANES] = {0};
-    uint64_t seen[LANES] = {0};
+    double max[LANES], sum[LANES];
+    uint64_t bad[LANES] = {0};
+    memcpy(max, seen->max, sizeof max);
+    memcpy(sum, seen->sum, sizeof sum);
     size_t whole = len / LANES * LANES;
     for (size_t i = 0; i < whole; i += LANES) {
         for (size_t l = 0; l < LANES; l++) {
             double a = fabs(x[i + l]);
-            seen[l] |= a <= DBL_MAX ? 0 : UINT64_MAX;
-            max[l] = a > max[l] ? a : max[l];
-        }
-    }
-    for (size_t i = whole; i < len; i++) {
-        double a = fabs(x[i]);
-        seen[0] |= a <= DBL_MAX ? 0 : UINT64_MAX;
-        max[0] = a > max[0] ? a : max[0];
-    }
-    for (size_t l = 1; l < LANES; l++) {
-        seen[0] |= seen[l];
-        max[0] = max[l] > max[0] ? max[l] : max[0];
-    }
-    *bad = seen[0];
-    return max[0];
-}
-
-INLINE double scan(uint64_t *bad, double *sum_out, const double *x, size_t len)
-{
-    double max[LANES] = {0}, sum[LANES] = {0};
-    uint64_t seen[LANES] = {0};
-    size_t whole = len / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES) {
-        for (size_t l = 0; l < LANES; l++) {
-            double a = fabs(x[i + l]);
-            seen[l] |= a <= DBL_MAX ? 0 : UINT64_MAX;
+            bad[l] |= a <= DBL_MAX ? 0 : UINT64_MAX;
             max[l] = a > max[l] ? a : max[l];
             sum[l] += a * a;
         }
     }
     for (size_t i = whole; i < len; i++) {
         double a = fabs(x[i]);
-        seen[0] |= a <= DBL_MAX ? 0 : UINT64_MAX;
+        bad[0] |= a <= DBL_MAX ? 0 : UINT64_MAX;
         max[0] = a > max[0] ? a : max[0];
         sum[i - whole] += a * a;
     }
-    for (size_t l = 1; l < LANES; l++) {
-        seen[0] |= seen[l];
-        max[0] = max[l] > max[0] ? max[l] : max[0];
-    }
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
-    }
-    *bad = seen[0];
-    *sum_out = sum[0];
-    return max[0];
+    for (size_t l = 0; l < LANES; l++) seen->bad |= bad[l];
+    memcpy(seen->max, max, sizeof max);
+    memcpy(seen->sum, sum, sizeof sum);
 }
 
 INLINE double squares(const double *x, size_t len, double scale)
@@ -164,13 +134,9 @@ INLINE void widen(uint32_t *out, const uint8_t *in, uint32_t width, size_t count
 }
 
 #define TABLE(isa, target)                                                                         \
-    target static double largest_##isa(uint64_t *bad, const double *x, size_t len)                 \
+    target static void scan_##isa(vs_quantise_seen *seen, const double *x, size_t len)             \
     {                                                                                              \
-        return largest(bad, x, len);                                                               \
-    }                                                                                              \
-    target static double scan_##isa(uint64_t *bad, double *sum, const double *x, size_t len)       \
-    {                                                                                              \
-        return scan(bad, sum, x, len);                                                             \
+        scan(seen, x, len);                                                                        \
     }                                                                                              \
     target static double squares_##isa(const double *x, size_t len, double scale)                  \
     {                                                                                              \
@@ -191,44 +157,40 @@ INLINE void widen(uint32_t *out, const uint8_t *in, uint32_t width, size_t count
     {                                                                                              \
         widen(out, in, width, count);                                                              \
     }                                                                                              \
-    static const vs_quantise_loops loops_##isa = {largest_##isa,  scan_##isa,   squares_##isa,     \
-                                                  quantise_##isa, narrow_##isa, widen_##isa};
+    static const vs_quantise_loops loops_##isa = {scan_##isa, squares_##isa, quantise_##isa,       \
+                                                  narrow_##isa, widen_##isa};
 
 #if defined(__x86_64__)
 
 /* By hand, since compilers keep the lanes above in memory. The same operations lane by lane. */
 #define AVX512 __attribute__((target("avx512f")))
 
-AVX512 static double scan_by_hand(uint64_t *bad, double *sum_out, const double *x, size_t len)
+AVX512 static void scan_by_hand(vs_quantise_seen *seen, const double *x, size_t len)
 {
     const __m512d most = _mm512_set1_pd(DBL_MAX);
     __m512d max[2], sum[2];
-    __mmask8 seen = 0;
-    max[0] = max[1] = sum[0] = sum[1] = _mm512_setzero_pd();
+    __mmask8 bad = 0;
+    for (size_t h = 0; h < 2; h++) {
+        max[h] = _mm512_loadu_pd(seen->max + h * 8);
+        sum[h] = _mm512_loadu_pd(seen->sum + h * 8);
+    }
     for (size_t i = 0; i < len; i += LANES) {
         for (size_t h = 0; h < 2; h++) {
             _mm_prefetch((const char *)((uintptr_t)(x + i + h * 8) + AHEAD_BYTES), _MM_HINT_T0);
             size_t left = len - i > h * 8 ? len - i - h * 8 : 0;
             __mmask8 m = (__mmask8)(left < 8 ? (1U << left) - 1 : 0xff);
             __m512d a = _mm512_abs_pd(_mm512_maskz_loadu_pd(m, x + i + h * 8));
-            seen |= (__mmask8)~_mm512_cmp_pd_mask(a, most, _CMP_LE_OQ);
+            bad |= (__mmask8)~_mm512_cmp_pd_mask(a, most, _CMP_LE_OQ);
             max[h] = _mm512_mask_mov_pd(max[h], _mm512_cmp_pd_mask(a, max[h], _CMP_GT_OQ), a);
             /* A zero added to a sum that is not negative changes nothing. */
             sum[h] = _mm512_add_pd(sum[h], _mm512_mul_pd(a, a));
         }
     }
-    double lane[LANES], top[LANES];
     for (size_t h = 0; h < 2; h++) {
-        _mm512_storeu_pd(lane + h * 8, sum[h]);
-        _mm512_storeu_pd(top + h * 8, max[h]);
+        _mm512_storeu_pd(seen->max + h * 8, max[h]);
+        _mm512_storeu_pd(seen->sum + h * 8, sum[h]);
     }
-    for (size_t l = 1; l < LANES; l++) top[0] = top[l] > top[0] ? top[l] : top[0];
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
-    }
-    *bad = seen;
-    *sum_out = lane[0];
-    return top[0];
+    seen->bad |= bad;
 }
 
 AVX512 static size_t quantise_by_hand(uint32_t *out, const vs_quantise_numbers *q,
@@ -269,11 +231,6 @@ AVX512 static size_t quantise_by_hand(uint32_t *out, const vs_quantise_numbers *
 TABLE(portable, )
 #if defined(__x86_64__)
 TABLE(avx2, __attribute__((target("avx2"))))
-AVX512 static double largest_avx512(uint64_t *bad, const double *x, size_t len)
-{
-    double sum;
-    return scan_by_hand(bad, &sum, x, len);
-}
 
 __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,prefer-vector-width=512"))) static double
 squares_avx512(const double *x, size_t len, double scale)
@@ -281,8 +238,8 @@ squares_avx512(const double *x, size_t len, double scale)
     return squares(x, len, scale);
 }
 
-static const vs_quantise_loops loops_avx512 = {largest_avx512,   scan_by_hand, squares_avx512,
-                                               quantise_by_hand, narrow_avx2,  widen_avx2};
+static const vs_quantise_loops loops_avx512 = {scan_by_hand, squares_avx512, quantise_by_hand,
+                                               narrow_avx2, widen_avx2};
 
 static bool has_avx512(void)
 {

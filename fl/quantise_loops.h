@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fl/quantise.h"
+
 typedef struct vs_quantise_numbers {
     double factor, range;
     double levels; /* 2^bits - 1 */
@@ -17,10 +19,9 @@ typedef struct vs_quantise_numbers {
 } vs_quantise_numbers;
 
 typedef struct vs_quantise_loops {
-    /* Largest |x|; *bad is not 0 iff an x is NaN or infinite. Reads every coordinate. */
-    double (*largest)(uint64_t *bad, const double *x, size_t len);
-    /* The same and *sum = squares(x, len, 1) in one pass. */
-    double (*scan)(uint64_t *bad, double *sum, const double *x, size_t len);
+    /* Goes on with *seen; len is a multiple of 16 but for the last piece. Reads every coordinate.
+     */
+    void (*scan)(vs_quantise_seen *seen, const double *x, size_t len);
     /* Sum of (x * scale)^2. */
     double (*squares)(const double *x, size_t len, double scale);
     /* q = floor((x + R)/s + u) of each; how many were clipped. rnd is not read unless stochastic.

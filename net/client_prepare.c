@@ -85,7 +85,7 @@ vs_err vs_client_hash_slice(vs_client *c, bool *done)
     }
     for (uint32_t i = 0; err == VS_OK && i < slice_blocks(c) && c->hashed < total; i += group) {
         uint32_t count = total - c->hashed < group ? total - c->hashed : group;
-        err = vs_encoder_make(c->encoder, c->hashed, count);
+        err = vs_encoder_make_vectors(c->encoder, c->hashed, count);
         if (err == VS_OK) {
             err =
                 vs_encoder_hash(c->encoder, roots, c->fed->committee.n, c->hashed, count, c->pool);

@@ -29,6 +29,7 @@ struct vs_encoder { /* in sodium_malloc memory: it holds the submission seed */
     vs_fe *rows;                            /* n share rows of `group` blocks */
     vs_pool *pool;                          /* borrowed */
     uint32_t first, count;                  /* blocks in rows; count 0: none */
+    bool with_seeds;                        /* rows 1..t too */
 };
 
 /* --- derived values ----------------------------------------------------------------------------
@@ -113,6 +114,36 @@ static vs_err allocate(vs_encoder *enc)
     return VS_OK;
 }
 
+/* The scan, and what is made of the update. *diag says what is wrong with update or weight, *why
+ * anything else. */
+static vs_err open_secrets(vs_encoder *enc, const vs_round *round, const double *update,
+                           vs_diag *diag, vs_diag *why)
+{
+    const vs_quantiser *q = &round->quantiser;
+    /* Where nothing stands before the rounding, the scan rounds at once (below). */
+    const bool plain = !round->open.rotation && round->privacy.variance == 0;
+    vs_err err = plain
+                     ? vs_quantise_unclipped(&enc->scale, q, enc->weight, diag)
+                     : vs_quantise_scan(&enc->scale, q, update, round->open.dim, enc->weight, diag);
+    if (err != VS_OK) return err;
+    err = vs_sharing_new(&enc->sharing, enc->committee.n, enc->committee.t, enc->committee.k);
+    if (err == VS_OK) err = allocate(enc);
+    if (err == VS_OK) err = open_streams(enc);
+    if (err == VS_OK) {
+        *enc->round = *round;
+        err = vs_secrets_new(&enc->secrets, enc->round, enc->seed, update, &enc->scale, enc->weight,
+                             enc->group, why);
+    }
+    if (err == VS_OK) vs_secrets_keep(enc->secrets, VS_ENCODER_KEEP_MAX);
+    if (err == VS_OK && plain) {
+        err = vs_secrets_scan(enc->secrets, &enc->scale, update, enc->weight, diag);
+        if (err == VS_ERR_MALFORMED) return err; /* *diag names the coordinate */
+    }
+    if (err == VS_OK && round->open.metrics > 0) err = vs_encoder_set_metrics(enc, 0, 0);
+    if (err != VS_OK && why->text[0] == '\0') (void)vs_fail(why, err, "%s", vs_err_name(err));
+    return err;
+}
+
 vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed, const vs_round *round,
                       const uint8_t submission_seed[32], const double *update, uint64_t dim,
                       uint64_t weight, vs_diag *diag)
@@ -135,26 +166,12 @@ vs_err vs_encoder_new(vs_encoder **out, const vs_federation *fed, const vs_round
     for (uint32_t i = 0; i < round->open.n_shareholders; i++) {
         enc->listed[round->open.shareholders[i].index - 1] = true;
     }
-    vs_err err = vs_quantise_scan(&enc->scale, &round->quantiser, update, dim, weight, diag);
-    if (err != VS_OK) {
-        vs_encoder_free(enc);
-        return err;
-    }
     vs_diag why = {{0}};
-    err = vs_sharing_new(&enc->sharing, enc->committee.n, enc->committee.t, enc->committee.k);
-    if (err == VS_OK) err = allocate(enc);
-    if (err == VS_OK) err = open_streams(enc);
-    if (err == VS_OK) {
-        *enc->round = *round;
-        err = vs_secrets_new(&enc->secrets, enc->round, enc->seed, update, &enc->scale, weight,
-                             enc->group, &why);
-    }
-    if (err == VS_OK) vs_secrets_keep(enc->secrets, VS_ENCODER_KEEP_MAX);
-    if (err == VS_OK && round->open.metrics > 0) err = vs_encoder_set_metrics(enc, 0, 0);
+    vs_err err = open_secrets(enc, round, update, diag, &why);
     if (err != VS_OK) {
         vs_encoder_free(enc);
-        return vs_fail(diag, err, "cannot encode an update: %s",
-                       why.text[0] != '\0' ? why.text : vs_err_name(err));
+        if (why.text[0] == '\0') return err;
+        return vs_fail(diag, err, "cannot encode an update: %s", why.text);
     }
     *out = enc;
     return VS_OK;
@@ -230,7 +247,7 @@ static size_t columns_of(const vs_encoder *enc, uint32_t first, uint32_t count)
     return left < columns ? left : columns;
 }
 
-static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count)
+static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count, bool with_seeds)
 {
     const vs_committee *c = &enc->committee;
     const vs_fe *secrets[VS_SHAREHOLDERS_MAX];
@@ -245,23 +262,34 @@ static vs_err share(vs_encoder *enc, uint32_t first, uint32_t count)
     const vs_share_job job = {.out = out,
                               .secrets = secrets,
                               .streams = enc->share_prg,
-                              .seed_out = seeds,
+                              .seed_out = with_seeds ? seeds : NULL,
                               .first = (uint64_t)first * VS_BLOCK_COLUMNS,
                               .cols = columns_of(enc, first, count),
                               .pool = enc->pool};
     return vs_share_stream(enc->sharing, &job);
 }
 
-vs_err vs_encoder_make(vs_encoder *enc, uint32_t first, uint32_t count)
+static vs_err make(vs_encoder *enc, uint32_t first, uint32_t count, bool with_seeds)
 {
     VS_ASSERT(enc != NULL && count >= 1 && first + count <= n_blocks(enc));
     enc->count = 0;
     vs_err err = vs_secrets_make(enc->secrets, first, count, enc->pool);
-    if (err == VS_OK) err = share(enc, first, count);
+    if (err == VS_OK) err = share(enc, first, count, with_seeds);
     if (err != VS_OK) return err;
     enc->first = first;
     enc->count = count;
+    enc->with_seeds = with_seeds;
     return VS_OK;
+}
+
+vs_err vs_encoder_make(vs_encoder *enc, uint32_t first, uint32_t count)
+{
+    return make(enc, first, count, true);
+}
+
+vs_err vs_encoder_make_vectors(vs_encoder *enc, uint32_t first, uint32_t count)
+{
+    return make(enc, first, count, false);
 }
 
 const vs_fe *vs_encoder_share(const vs_encoder *enc, uint32_t j, uint32_t b, size_t *n)
@@ -269,6 +297,7 @@ const vs_fe *vs_encoder_share(const vs_encoder *enc, uint32_t j, uint32_t b, siz
     VS_ASSERT(enc != NULL && n != NULL && j >= 1 && j <= enc->committee.n);
     VS_ASSERT(b >= enc->first && b - enc->first < enc->count);
     VS_ASSERT(enc->listed[j - 1] || j <= vs_committee_r(&enc->committee));
+    VS_ASSERT(enc->with_seeds || j > enc->committee.t);
     *n = columns_of(enc, b, 1);
     return row(enc, j - 1) + (size_t)(b - enc->first) * VS_BLOCK_COLUMNS;
 }

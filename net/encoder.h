@@ -47,6 +47,8 @@ uint32_t vs_encoder_group(const vs_encoder *enc);
  * end; mask columns at the very end). Afterwards vs_encoder_share(enc, j, b, ...) gives shareholder
  * j's elements of any of them. Any order, any number of times. Errors: VS_ERR_NOMEM. */
 VS_MUST_CHECK vs_err vs_encoder_make(vs_encoder *enc, uint32_t first, uint32_t count);
+/* The same without the rows of shareholders 1..t, whose shares are seeds: faster, for pass 1. */
+VS_MUST_CHECK vs_err vs_encoder_make_vectors(vs_encoder *enc, uint32_t first, uint32_t count);
 const vs_fe *vs_encoder_share(const vs_encoder *enc, uint32_t j, uint32_t b, size_t *n);
 /* Feed blocks first .. first+count-1, which were made last, to roots[j-1] for j <= n (NULL: not
  * this one), on the pool's threads. Errors: VS_ERR_NOMEM. */

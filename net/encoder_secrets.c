@@ -9,8 +9,9 @@
 #include "mpc/prg.h"
 #include "net/encoder_stage.h"
 
-#define STAGE_COORDS 1024u  /* coordinates packed at a time, in L1 */
-#define PIECE_COORDS 128u   /* rounded at a time */
+#define STAGE_COORDS 1024u /* coordinates packed at a time, in L1 */
+#define PIECE_COORDS 128u  /* rounded at a time */
+#define CLIP_CHECK_COORDS (64 * PIECE_COORDS)
 #define SLICE_COLUMNS 1024u /* columns of a block that one thread takes at a time */
 #define SLICES (VS_BLOCK_COLUMNS / SLICE_COLUMNS)
 #define DIGITS_MAX 64u /* weight digits: at most 49, one bit each */
@@ -19,7 +20,7 @@ _Static_assert(VS_BLOCK_COLUMNS % SLICE_COLUMNS == 0, "slices do not divide a bl
 
 /* Of one thread. */
 typedef struct scratch {
-    uint32_t *coords; /* stage_cap */
+    uint32_t *coords; /* stage_cap, at least PIECE_COORDS */
     uint64_t *words;  /* PIECE_COORDS */
 } scratch;
 
@@ -46,7 +47,7 @@ struct vs_secrets { /* in sodium_malloc memory */
     uint32_t group; /* blocks */
     vs_fe *rows;    /* k of so many blocks */
     uint64_t keep;  /* bytes */
-    bool began;     /* kept is decided */
+    bool began;     /* with the first block */
     uint8_t *kept;  /* the update's coordinates, width bytes each; or NULL */
     uint32_t width;
     bool *made;       /* [block]: once; its coordinates are in kept, if that is there */
@@ -117,11 +118,16 @@ static void free_secret(void *p, size_t len)
     free(p);
 }
 
+static size_t lane_coords(const vs_secrets *s)
+{
+    return s->stage_cap > PIECE_COORDS ? s->stage_cap : PIECE_COORDS;
+}
+
 static vs_err add_lane(vs_secrets *s)
 {
     scratch *lane = &s->lane[s->n_lanes];
     VS_ASSERT(s->n_lanes < VS_THREADS_MAX);
-    lane->coords = calloc(s->stage_cap, sizeof *lane->coords);
+    lane->coords = calloc(lane_coords(s), sizeof *lane->coords);
     lane->words = calloc(PIECE_COORDS, sizeof *lane->words);
     if (lane->coords == NULL || lane->words == NULL) {
         free(lane->coords);
@@ -193,7 +199,7 @@ void vs_secrets_free(vs_secrets *s)
     free_secret(s->rows, rows_bytes(s));
     free_secret(s->kept, kept_bytes(s));
     for (uint32_t i = 0; i < s->n_lanes; i++) {
-        free_secret(s->lane[i].coords, s->stage_cap * sizeof *s->lane[i].coords);
+        free_secret(s->lane[i].coords, lane_coords(s) * sizeof *s->lane[i].coords);
         free_secret(s->lane[i].words, PIECE_COORDS * sizeof *s->lane[i].words);
     }
     vs_stage_free(s->stage);
@@ -212,6 +218,11 @@ void vs_secrets_keep(vs_secrets *s, uint64_t bytes)
 {
     VS_ASSERT(s != NULL && !s->began);
     s->keep = bytes;
+    if (s->kept == NULL || kept_bytes(s) <= bytes) return;
+    free_secret(s->kept, kept_bytes(s)); /* of vs_secrets_scan */
+    s->kept = NULL;
+    memset(s->made, 0, vs_secrets_blocks(s) * sizeof *s->made);
+    s->clipped = 0;
 }
 
 bool vs_secrets_keeps(const vs_secrets *s)
@@ -276,6 +287,42 @@ vs_err vs_secrets_coordinates(vs_secrets *s, uint32_t *coords)
     return VS_OK;
 }
 
+static void allocate_kept(vs_secrets *s)
+{
+    if (s->kept == NULL && s->dim > 0 && (uint64_t)s->dim * s->width <= s->keep) {
+        s->kept = malloc(kept_bytes(s)); /* NULL: they are made again instead */
+    }
+}
+
+vs_err vs_secrets_scan(vs_secrets *s, vs_quantise_scale *scale, const double *update,
+                       uint64_t weight, vs_diag *diag)
+{
+    VS_ASSERT(s != NULL && scale != NULL && vs_stage_is_plain(s->stage) && !s->began);
+    vs_quantise_seen seen = {0};
+    size_t clipped = 0;
+    allocate_kept(s);
+    bool rounds = s->kept != NULL;
+    for (uint32_t first = 0, n; first < s->dim; first += n) {
+        n = s->dim - first < PIECE_COORDS ? s->dim - first : PIECE_COORDS;
+        vs_quantise_scan_piece(&seen, update + first, n);
+        if (first % CLIP_CHECK_COORDS == 0) {
+            rounds = rounds && !vs_quantise_scan_clips(&seen, &s->quantiser);
+        }
+        if (!rounds) continue;
+        vs_err err = coordinates(s, &s->lane[0], s->lane[0].coords, first, n, false, &clipped);
+        if (err != VS_OK) return err;
+    }
+    vs_err err = vs_quantise_scan_end(scale, &s->quantiser, &seen, update, s->dim, weight, diag);
+    sodium_memzero(&seen, sizeof seen);
+    if (err != VS_OK) return err;
+    if (rounds && !scale->norm_clipped) { /* the factor was right */
+        s->clipped = clipped;
+        for (uint32_t b = 0; b < vs_secrets_blocks(s); b++) s->made[b] = true;
+    }
+    s->scale = *scale;
+    return VS_OK;
+}
+
 /* --- rows ------------------------------------------------------------------------------------- */
 
 /* Data columns `at` .. at+count-1 of block b. */
@@ -324,15 +371,6 @@ static void fill_mask(vs_secrets *s, uint32_t b)
     sodium_memzero(secrets, sizeof secrets);
 }
 
-/* Before the first block. */
-static void begin(vs_secrets *s)
-{
-    if (!s->began && s->dim > 0 && (uint64_t)s->dim * s->width <= s->keep) {
-        s->kept = malloc(kept_bytes(s)); /* NULL: they are made again instead */
-    }
-    s->began = true;
-}
-
 /* Threads may work on slices only where a slice depends on nothing that another one changes. */
 static vs_err make_lanes(vs_secrets *s, vs_pool **pool)
 {
@@ -346,7 +384,8 @@ vs_err vs_secrets_make(vs_secrets *s, uint32_t first, uint32_t count, vs_pool *p
 {
     VS_ASSERT(s != NULL && count >= 1 && count <= s->group);
     VS_ASSERT(first + count <= vs_secrets_blocks(s));
-    begin(s);
+    if (!s->began) allocate_kept(s);
+    s->began = true;
     vs_err err = make_lanes(s, &pool);
     if (err != VS_OK) return err;
     s->first = first;

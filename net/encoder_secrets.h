@@ -25,8 +25,9 @@
 
 typedef struct vs_secrets vs_secrets;
 
-/* round and update (round->open.dim doubles) are borrowed; *scale is of that update. There is place
- * for `group` blocks at once, at most VS_BLOCK_GROUP_MAX. Errors: those of vs_stage_new. */
+/* round and update (round->open.dim doubles) are borrowed; *scale is of that update, or the one of
+ * vs_quantise_unclipped if vs_secrets_scan follows. There is place for `group` blocks at once, at
+ * most VS_BLOCK_GROUP_MAX. Errors: those of vs_stage_new. */
 VS_MUST_CHECK vs_err vs_secrets_new(vs_secrets **out, const vs_round *round,
                                     const uint8_t submission_seed[32], const double *update,
                                     const vs_quantise_scale *scale, uint64_t weight, uint32_t group,
@@ -37,6 +38,11 @@ void vs_secrets_free(vs_secrets *s); /* wipes; NULL is a no-op */
 VS_MUST_CHECK vs_err vs_secrets_metrics(vs_secrets *s, const vs_metrics *m, uint64_t weight);
 void vs_secrets_keep(vs_secrets *s, uint64_t bytes);
 bool vs_secrets_keeps(const vs_secrets *s); /* after the first block */
+
+/* Without rotation and noise, after vs_secrets_keep: scans the update and, while that is in cache,
+ * rounds it, if coordinates are kept and the L2 clip lets it. Errors: those of vs_quantise_scan. */
+VS_MUST_CHECK vs_err vs_secrets_scan(vs_secrets *s, vs_quantise_scale *scale, const double *update,
+                                     uint64_t weight, vs_diag *diag);
 
 uint32_t vs_secrets_blocks(const vs_secrets *s); /* ceil((M + 2) / 8192) */
 /* Make blocks first .. first+count-1, count <= group. Errors: VS_ERR_NOMEM. */

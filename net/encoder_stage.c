@@ -151,11 +151,16 @@ vs_prg *vs_stage_rounding(vs_stage *s)
     return s->rounding;
 }
 
+bool vs_stage_is_plain(const vs_stage *s)
+{
+    VS_ASSERT(s != NULL);
+    return s->rotated == NULL && s->noise == NULL;
+}
+
 bool vs_stage_is_stateless(const vs_stage *s)
 {
     VS_ASSERT(s != NULL);
-    return s->rotated == NULL && s->noise == NULL &&
-           (s->rounding == NULL || vs_prg_is_native(s->rounding));
+    return vs_stage_is_plain(s) && (s->rounding == NULL || vs_prg_is_native(s->rounding));
 }
 
 /* Squared norm of the rounded update in grid steps; below 2^64 * 2^32. */

@@ -34,6 +34,8 @@ const double *vs_stage_read(vs_stage *s, uint64_t first, size_t count, size_t *n
 vs_prg *vs_stage_rounding(vs_stage *s);
 /* True: reading, rounding words and noise change nothing in it (several threads may do so). */
 bool vs_stage_is_stateless(const vs_stage *s);
+/* True: nothing stands between the update's values and their rounding, nor after it. */
+bool vs_stage_is_plain(const vs_stage *s);
 /* Rounded coordinates first.. to the middle of the grid, plus noise. Without noise: as they are. */
 VS_MUST_CHECK vs_err vs_stage_noise(vs_stage *s, uint32_t *coords, uint64_t first, size_t count);
 /* The metrics' integers: rounding words follow the update's, noise is of its own. */

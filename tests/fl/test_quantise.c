@@ -325,10 +325,60 @@ Test(quantise, weight_sum_overflow_is_refused)
     cr_expect_eq(got, UINT64_MAX);
 }
 
+/* In pieces: the same scale; the clip is foreseen when it is sure. */
+Test(quantise, a_scan_in_pieces_is_the_scan)
+{
+    enum { LEN = 1000 };
+    static double x[LEN];
+    for (size_t i = 0; i < LEN; i++) x[i] = uniform(9, i);
+    for (int clip = 0; clip < 3; clip++) {
+        vs_quantiser q = quantiser(1.0, 16, true);
+        q.clip_norm = clip * 10.0; /* none, 10, 20: the norm is about 18 */
+        const vs_quantise_scale want = scan(&q, x, LEN, 1);
+        vs_quantise_seen seen = {0};
+        vs_quantise_scale got, unclipped;
+        bool foreseen = false;
+        for (size_t at = 0; at < LEN; at += 48) {
+            vs_quantise_scan_piece(&seen, x + at, LEN - at < 48 ? LEN - at : 48);
+            cr_expect(!foreseen || vs_quantise_scan_clips(&seen, &q));
+            foreseen = vs_quantise_scan_clips(&seen, &q);
+        }
+        cr_expect_eq(foreseen, clip == 1);
+        cr_assert_eq(vs_quantise_scan_end(&got, &q, &seen, x, LEN, 1, NULL), VS_OK);
+        cr_assert_eq(vs_quantise_unclipped(&unclipped, &q, 1, NULL), VS_OK);
+        cr_expect(got.factor == want.factor && got.norm == want.norm);
+        cr_expect_eq(got.norm_clipped, clip == 1);
+        cr_expect_eq(got.factor == unclipped.factor, clip != 1);
+    }
+}
+
 Test(quantise, weight_with_too_few_digits_is_a_caller_bug, .signal = SIGABRT)
 {
     uint32_t digits[2];
     vs_quantise_weight(digits, 2, 65536, 8);
+}
+
+static double largest(const double *x, size_t len)
+{
+    double max = 0.0;
+    for (size_t i = 0; i < len; i++) max = fabs(x[i]) > max ? fabs(x[i]) : max;
+    return max;
+}
+
+static double largest_of(const vs_quantise_seen *seen)
+{
+    return largest(seen->max, VS_QUANTISE_LANES);
+}
+
+/* In the order that is the norm's. */
+static double sum_of(const vs_quantise_seen *seen)
+{
+    double s[VS_QUANTISE_LANES];
+    memcpy(s, seen->sum, sizeof s);
+    for (size_t half = VS_QUANTISE_LANES / 2; half > 0; half /= 2) {
+        for (size_t l = 0; l < half; l++) s[l] += s[l + half];
+    }
+    return s[0];
 }
 
 /* A restarted client may run on another machine: every instruction set gives the same bits. */
@@ -357,22 +407,31 @@ Test(quantise, every_instruction_set_gives_the_same_bits)
                                            .scale = (double)levels_of(1 + (uint32_t)len % 32) / 2,
                                            .stochastic = len % 3 != 0};
             uint32_t want[LEN] = {0}, got[LEN] = {0};
-            uint64_t bad = 1;
             cr_assert_eq(portable->quantise(want, &q, x + at, rnd + at, len),
                          loops->quantise(got, &q, x + at, rnd + at, len));
             cr_assert_arr_eq(want, got, sizeof want);
             cr_assert_eq(portable->squares(x + at, len, 0.25), loops->squares(x + at, len, 0.25));
-            cr_assert_eq(portable->largest(&bad, x + at, len), loops->largest(&bad, x + at, len));
-            double sum;
-            cr_assert_eq(loops->scan(&bad, &sum, x + at, len), loops->largest(&bad, x + at, len));
-            cr_assert_eq(sum, loops->squares(x + at, len, 1));
-            cr_assert_eq(bad, 0);
+            vs_quantise_seen a = {0}, b = {0}, pieces = {0};
+            const size_t cut = len / 2 / 16 * 16;
+            portable->scan(&a, x + at, len);
+            loops->scan(&b, x + at, len);
+            loops->scan(&pieces, x + at, cut);
+            loops->scan(&pieces, x + at + cut, len - cut);
+            cr_assert_eq(sum_of(&a), loops->squares(x + at, len, 1));
+            cr_assert_arr_eq(a.sum, b.sum, sizeof a.sum);
+            cr_assert_arr_eq(a.sum, pieces.sum, sizeof a.sum);
+            cr_assert_eq(largest_of(&a), largest(x + at, len));
+            cr_assert_eq(largest_of(&b), largest(x + at, len));
+            cr_assert_eq(largest_of(&pieces), largest(x + at, len));
+            cr_assert(a.bad == 0 && b.bad == 0 && pieces.bad == 0);
             if (len == 0) continue;
             double saved = x[at + len / 2];
             x[at + len / 2] = len % 2 == 0 ? NAN : -INFINITY;
-            (void)loops->largest(&bad, x + at, len);
-            cr_assert_neq(bad, 0);
+            loops->scan(&b, x + at, len);
+            cr_assert_neq(b.bad, 0);
             x[at + len / 2] = saved;
+            loops->scan(&b, x + at, len);
+            cr_assert_neq(b.bad, 0, "forgotten");
         }
     }
 }
