@@ -13,10 +13,11 @@
 #include "cli/out.h"
 #include "fl/evaluate.h"
 #include "fl/linear.h"
-#include "fl/npy.h"
+#include "fl/safetensors.h"
 #include "net/call.h"
 #include "net/client_run.h"
 #include "net/receipt.h"
+#include "net/update_file.h"
 
 enum {
     CALL_TIMEOUT_MS = 10000,
@@ -25,7 +26,8 @@ enum {
     IDLE_POLLS = 600,
     PATIENCE_MS = 120000, /* without progress of a submission */
     PATH_BYTES = 4096,
-    MODEL_HEADER_BYTES = 16384, /* of a .npy file, more than VS_NPY_HEADER_MAX */
+    /* Beside the values, in any container. */
+    MODEL_HEADER_BYTES = VS_SAFETENSORS_HEADER_MAX + 16384,
 };
 
 vs_err vs_trainer_init(vs_trainer *t, vs_diag *diag)
@@ -164,7 +166,8 @@ static vs_err fetch_model(vs_trainer *t, const vs_caller *caller, vs_diag *diag)
 {
     const vs_entry_open *open = &t->round->open;
     vs_buf file = {0};
-    vs_npy npy = {0};
+    vs_tensors tensors = {0};
+    vs_update model = {0};
     if (vs_h32_is_zero(&open->model_hash)) {
         return vs_fail(diag, VS_ERR_STATE, "the round names no model file to train from");
     }
@@ -175,14 +178,16 @@ static vs_err fetch_model(vs_trainer *t, const vs_caller *caller, vs_diag *diag)
     vs_err err = vs_call_get_blob(caller, &open->model_hash,
                                   t->n_params * sizeof(double) + MODEL_HEADER_BYTES, &file, diag);
     if (err == VS_OK) {
-        err = vs_npy_parse(&npy, file.p, file.len, "model file", t->n_params, diag);
+        err = vs_tensors_parse(&tensors, file.p, file.len, "model file", t->n_params, diag);
     }
-    if (err == VS_OK && npy.n != t->n_params) {
-        err = vs_fail(diag, VS_ERR_MALFORMED, "model file: %zu values, our model has %zu", npy.n,
-                      t->n_params);
+    if (err == VS_OK) err = vs_update_take(&model, t->fed, &tensors, "model file", diag);
+    if (err == VS_OK && model.n != t->n_params) {
+        err = vs_fail(diag, VS_ERR_MALFORMED, "model file: %" PRIu64 " values, our model has %zu",
+                      model.n, t->n_params);
     }
-    if (err == VS_OK) memcpy(t->params, npy.data, t->n_params * sizeof *t->params);
-    vs_npy_free(&npy);
+    if (err == VS_OK) memcpy(t->params, model.values, t->n_params * sizeof *t->params);
+    vs_update_free(&model);
+    vs_tensors_free(&tensors);
     vs_buf_free(&file);
     return err;
 }

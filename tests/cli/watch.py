@@ -225,5 +225,26 @@ def case_an_aborted_round_is_said_and_the_next_one_goes_on():
         fed.stop_all()
 
 
+def case_built_in_and_own_trainers_take_part_in_one_round():
+    """A logistic regression of two features (three values) by `veilsum train`, the other by files."""
+    with scene() as (fed, others):
+        os.mkdir(path(fed, "rows"))
+        with open(path(fed, "rows", "train.csv"), "w") as f:
+            f.write("x1,x2,label\n" + "".join("%g,%g,%d\n" % (i % 3 - 1, i % 5 - 2, i % 2) for i in range(20)))
+        others.append(subprocess.Popen([PROGRAM, "train", "--federation", "federation.json", "--key", "c2.key", "--data",
+                                        "rows", "--label", "label", "--model", "2-1", "--rounds", "1"],
+                                       cwd=fed.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        start(fed, others, 1, "--rounds", "1")
+        trainer.write_safetensors(path(fed, "model.safetensors"), {"w": [0.0, 0.0], "b": [0.0]})
+        r = open_round(fed, "--model", "model.safetensors", "--clients", "2")
+        until("round-1.json", lambda: os.path.exists(path(fed, "ex1", "round-1.json")))
+        trainer.write_safetensors(path(fed, "ex1", "update-%d.safetensors" % r), {"w": [0.5, 0.25], "b": [-0.5]})
+        text, _ = others[0].communicate(timeout=60)
+        expect(others[0].returncode == 0, text)
+        expect(others[1].wait(timeout=60) == 0, log_of(fed, 1))
+        expect(word(fed, 1, 1)["weight_sum"] == 21, word(fed, 1, 1))
+        fed.stop_all()
+
+
 if __name__ == "__main__":
     sys.exit(run_cases(globals()))
