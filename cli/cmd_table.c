@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <sodium.h>
 
 #include "base/file.h"
 #include "cli/commands.h"
@@ -131,6 +132,9 @@ static vs_err take_sums(const vs_schema *schema, const vs_dataset *set, const ch
                      set->n_rows);
     }
 cleanup:
+    if (fractions != NULL) {
+        sodium_memzero(fractions, (size_t)width * VS_SCALE_N * sizeof *fractions);
+    }
     free(list);
     free(outside);
     free(fractions);

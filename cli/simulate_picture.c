@@ -83,9 +83,9 @@ static pair auc_of(const vs_simulate_row *r)
 }
 
 /* One model beside the other; y is the private one's column, y + 1 the plain one's. least: the
- * smallest range of the axis (gnuplot warns of an empty one). */
+ * smallest range of the axis (gnuplot warns of an empty one); most: what no value exceeds. */
 static void write_models(FILE *out, const vs_simulate *s, const char *title, int y,
-                         pair (*of)(const vs_simulate_row *), double least)
+                         pair (*of)(const vs_simulate_row *), double least, double most)
 {
     double lo = INFINITY, hi = -INFINITY;
     for (uint32_t i = 0; i < s->n_rows; i++) {
@@ -98,7 +98,7 @@ static void write_models(FILE *out, const vs_simulate *s, const char *title, int
         hi = lo + least;
     }
     (void)fprintf(out, "set title '%s'\nset yrange [%g:%g]\nplot ", title, lo - (hi - lo) / 20,
-                  hi + (hi - lo) / 20);
+                  fmin(hi + (hi - lo) / 20, most));
     if (s->o.plain) {
         (void)fprintf(
             out, "$data using 1:%d with @thick lc rgb " ORANGE " title 'plain averaging', ", y + 1);
@@ -127,8 +127,8 @@ static double most_clipped(const vs_simulate *s)
 
 static void write_panels(FILE *out, const vs_simulate *s)
 {
-    write_models(out, s, "accuracy on the test set, %", 2, accuracy_of, 5);
-    if (has_auc(s)) write_models(out, s, "area under the ROC curve", 10, auc_of, 0.05);
+    write_models(out, s, "accuracy on the test set, %", 2, accuracy_of, 5, 100);
+    if (has_auc(s)) write_models(out, s, "area under the ROC curve", 10, auc_of, 0.05, 1);
     if (has_epsilon(s)) write_epsilon(out, s);
     if (has_losses(s)) {
         (void)fputs("set title 'clients of a round'\nset yrange [0:*]\n"

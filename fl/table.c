@@ -135,12 +135,11 @@ static vs_err read_names(table *t)
         const char *name = vs_csv_field(&t->csv, i);
         vs_buf_bytes(&t->names, name, strlen(name) + 1);
     }
-    err = vs_buf_check(&t->names);
-    if (err == VS_OK) err = refuse_twins(t);
     t->column = calloc(t->n_columns, sizeof *t->column);
-    if (err == VS_OK && t->column == NULL) {
-        err = vs_fail(t->diag, VS_ERR_NOMEM, "%s: out of memory", t->name);
+    if (vs_buf_check(&t->names) != VS_OK || t->column == NULL) {
+        return vs_fail(t->diag, VS_ERR_NOMEM, "%s: out of memory", t->name);
     }
+    err = refuse_twins(t);
     if (err == VS_OK && t->o->schema != NULL) return by_schema(t);
     if (err == VS_OK) err = find_label(t);
     if (err == VS_OK) all_numbers(t);
@@ -383,7 +382,10 @@ vs_err vs_table_parse(vs_dataset *out, vs_buf *columns, const uint8_t *bytes, si
     if (err == VS_OK) {
         give(out, columns, &t);
         err = columns != NULL ? vs_buf_check(columns) : VS_OK;
-        if (err != VS_OK) vs_dataset_free(out);
+        if (err != VS_OK) {
+            vs_dataset_free(out);
+            (void)vs_fail(diag, err, "%s: out of memory", name);
+        }
     }
     vs_csv_free(&t.csv);
     vs_buf_free(&t.names);

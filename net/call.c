@@ -35,8 +35,10 @@ static vs_err exchange(const vs_caller *caller, const char *address, vsw_Request
     }
     if (reply->head.which_result == vsw_Reply_error_tag) {
         const vsw_Error *e = &reply->head.result.error;
-        return vs_fail(diag, VS_ERR_STATE, "refused: %s%s%s", vs_code_name(e->code),
-                       e->text[0] == '\0' ? "" : ": ", e->text);
+        const char *name = vs_code_name(e->code);
+        const bool plain = strcmp(name, "refused") == 0 && e->text[0] != '\0'; /* say it once */
+        return vs_fail(diag, VS_ERR_STATE, "refused: %s%s%s", plain ? "" : name,
+                       plain || e->text[0] == '\0' ? "" : ": ", e->text);
     }
     if (reply->head.which_result != expected) {
         return vs_fail(diag, VS_ERR_MALFORMED, "%s: its reply is of another kind", address);

@@ -91,6 +91,33 @@ Test(cli_simulate, draws_one_round_without_complaint)
     vs_test_folder_remove(folder);
 }
 
+/* Two classes: the area under the ROC curve in the table, CSV, JSON and picture. */
+Test(cli_simulate, reports_auc_of_two_classes)
+{
+    static const char *const names[] = {"schema.csv", "train.csv", "test.csv"};
+    static const char *const texts[] = {
+        "a,number\nb,category,\"x, y\",z\nc,label,no,yes\n",
+        "b,c,a\n\"x, y\",no,10\nz,yes,90\nz,no,\nz,yes,70\n\"x, y\",no,20\nz,yes,95\n",
+        "a,b,c\n15,\"x, y\",no\n80,z,yes\n"};
+    char *folder = vs_test_folder_new(), path[4096];
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        cr_assert_eq(vs_file_write_durable(path, texts[i], strlen(texts[i]), 0600, NULL), VS_OK);
+    }
+    vs_run run = VS_RUN(folder, "simulate", "--data", ".", "--schema", "schema.csv", "--impute",
+                        "mean", "--standardise", "--model", "3-1", "--clients", "2", "--rounds",
+                        "2", "--csv", "out.csv", "--json", "out.json");
+    cr_expect_eq(run.status, 0, "%s%s", run.out, run.err);
+    EXPECT_WORDS(run.out, true, "AUC 1.0000, plain 1.0000", "area under the ROC curve: private 1");
+    vs_run_free(&run);
+    char *csv = text_of(folder, "out.csv"), *json = text_of(folder, "out.json");
+    EXPECT_WORDS(csv, true, ",auc,plain_auc,", ",1.000000,1.000000,");
+    EXPECT_WORDS(json, true, "\"auc\": 1.0", "\"plain_auc\": 1.0");
+    free(csv);
+    free(json);
+    vs_test_folder_remove(folder);
+}
+
 /* A fraction of the clients takes part, as in McMahan et al. 2017, without any noise. */
 Test(cli_simulate, samples_some_of_the_clients_for_each_round)
 {
