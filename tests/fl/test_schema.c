@@ -129,6 +129,9 @@ Test(schema, a_star_takes_every_other_value_but_not_a_missing_one)
     vs_schema s = schema_of("a,category,x,*\ny,label\n");
     vs_table_options o = {.schema = &s};
     const float want[] = {1, 0, 0, 1, 0, 1, 0, 0};
+    uint32_t which;
+    cr_expect(vs_schema_value(&which, vs_schema_find(&s, "a"), "anything"));
+    cr_expect_eq(which, 1);
     vs_dataset set;
     vs_diag diag = {0};
     cr_expect_eq(parse(&set, "a,y\nx,0\n,1\n", &o, &diag), VS_ERR_MALFORMED);
