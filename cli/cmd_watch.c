@@ -111,7 +111,7 @@ static const vs_positional positionals[] = {
 
 const vs_command vs_cmd_watch = {
     .name = "watch",
-    .summary = "take part with a trainer of your own, by files in a folder",
+    .summary = "take part with your own trainer, by files",
     .description =
         "For every round that opens, writes round-N.json (what the round wants, until when) and "
         "global-N.safetensors (the round's model; without one, the mean of the round before) into "
