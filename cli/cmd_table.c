@@ -228,7 +228,8 @@ static int run_standardise(const vs_args *args)
     vs_diag diag;
     const char *path = vs_args_text(args, "sums"), *out = vs_args_text(args, "out");
     vs_err err = vs_schema_read(&schema, vs_args_text(args, "schema"), &diag);
-    if (err == VS_OK) err = vs_npy_read(&sums, path, VS_DATASET_FEATURES_MAX * VS_SCALE_N, &diag);
+    if (err == VS_OK)
+        err = vs_npy_read(&sums, path, (size_t)VS_DATASET_FEATURES_MAX * VS_SCALE_N, &diag);
     if (err == VS_OK) err = standardise(&schema, &sums, path, &diag);
     if (err == VS_OK) {
         vs_schema_format(&text, &schema);

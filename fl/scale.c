@@ -31,9 +31,10 @@ void vs_scale_fractions(double *fractions, size_t *outside, const vs_dataset *se
             squares += z * z;
         }
         const double rows = (double)set->n_rows;
-        fractions[VS_SCALE_N * i] = sum / rows;
-        fractions[VS_SCALE_N * i + 1] = squares / rows;
-        fractions[VS_SCALE_N * i + 2] = (double)n_values / rows;
+        double *own = fractions + (size_t)i * VS_SCALE_N;
+        own[0] = sum / rows;
+        own[1] = squares / rows;
+        own[2] = (double)n_values / rows;
         if (outside != NULL) outside[i] = n_outside;
     }
 }
@@ -44,7 +45,7 @@ uint32_t vs_scale_fit(double *centre, double *deviation, const double *fractions
     uint32_t n_flat = 0;
     VS_ASSERT(centre != NULL && deviation != NULL && fractions != NULL && floor >= 0);
     for (uint32_t i = 0; i < n; i++) {
-        const double *f = fractions + VS_SCALE_N * i;
+        const double *f = fractions + (size_t)i * VS_SCALE_N;
         centre[i] = 0;
         deviation[i] = 1;
         if (f[2] > floor) centre[i] = f[0] / f[2];

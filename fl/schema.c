@@ -35,6 +35,7 @@ bool vs_schema_value(uint32_t *out, const vs_schema_column *column, const char *
 {
     const uint32_t n = column->other ? column->n_values - 1 : column->n_values;
     for (*out = 0; *out < n; ++*out) {
+        VS_ASSERT(column->value[*out] != NULL);
         if (strcmp(column->value[*out], text) == 0) return true;
     }
     return column->other; /* *out is the last one */
@@ -105,11 +106,11 @@ static vs_err read_values(const reader *r, vs_schema_column *c)
         uint32_t twin;
         if (vs_schema_value(&twin, c, text)) return bad(r, "a value stands twice");
         if (text[0] == '\0') return bad(r, "an empty value; missing ones need none");
-        c->value[i] = strdup(text);
-        if (c->value[i] == NULL) return no_memory(r);
-        c->n_values++;
+        char *copy = strdup(text);
+        if (copy == NULL) return no_memory(r);
+        c->value[c->n_values++] = copy;
     }
-    c->other = c->kind == VS_SCHEMA_CATEGORY && strcmp(c->value[n - 1], "*") == 0;
+    c->other = c->kind == VS_SCHEMA_CATEGORY && strcmp(vs_csv_field(&r->csv, n + 1), "*") == 0;
     return VS_OK;
 }
 
@@ -137,11 +138,10 @@ static vs_err read_column(reader *r)
     if (err == VS_OK) err = make_room(r);
     if (err != VS_OK) return err;
     if (vs_schema_find(s, vs_csv_field(&r->csv, 0)) != NULL) return bad(r, "stands twice");
-    vs_schema_column *c = &s->column[s->n_columns];
-    *c = (vs_schema_column){.kind = kind, .scale = 1, .feature = s->n_features};
-    c->name = strdup(vs_csv_field(&r->csv, 0));
-    if (c->name == NULL) return no_memory(r);
-    s->n_columns++; /* from here vs_schema_free has it */
+    char *name = strdup(vs_csv_field(&r->csv, 0));
+    if (name == NULL) return no_memory(r);
+    vs_schema_column *c = &s->column[s->n_columns++]; /* from here vs_schema_free has it */
+    *c = (vs_schema_column){.name = name, .kind = kind, .scale = 1, .feature = s->n_features};
     if (kind == VS_SCHEMA_LABEL && r->has_label) return bad(r, "a second label");
     if (kind == VS_SCHEMA_LABEL) r->has_label = true;
     if (kind == VS_SCHEMA_SKIP && r->csv.n_fields != 2) return bad(r, "want NAME,skip");
