@@ -36,9 +36,9 @@
 #define VS_POINTS_MAX (VS_FE_P - 1 < VS_SHAREHOLDERS_MAX ? VS_FE_P - 1 : VS_SHAREHOLDERS_MAX)
 
 /* Coefficients of the shares beyond r as small signed integers, where they are: magnitudes below
- * 2^21 with the sign of the secret's position, their sum for one share below 2^22. So it is for
- * all (t, k) up to n = 16. Then sums of products with limbs below 2^31 and 2^30 stay below 2^53
- * and 2^52. */
+ * 2^21 with the sign of the secret's position; their sum for one share, and those of g's backward
+ * differences at r with them, below 2^22. So it is for all (t, k) up to n = 16. Then sums of
+ * products with limbs below 2^31 and 2^30 stay below 2^53 and 2^52. */
 #define VS_SMALL_COEF_BITS 21u
 #define VS_SMALL_SUM_BITS 22u
 
@@ -84,7 +84,7 @@ typedef struct vs_share_draw {
     vs_fe *const *seed_out;                     /* t rows (first as in out), or NULL; NULL inside */
 } vs_share_draw;
 
-/* Up to this t, share_drawn does the work; columns in multiples of VS_DRAWN_COLUMNS. */
+/* No share_drawn does more than this t; columns in multiples of VS_DRAWN_COLUMNS. */
 #define VS_DRAWN_T_MAX 6u
 #define VS_DRAWN_COLUMNS 32u
 
@@ -97,9 +97,10 @@ typedef struct vs_kernels {
     void (*add_rows)(vs_fe *acc, const vs_fe *const *rows, uint32_t n_rows, size_t first, size_t n);
     /* vs_share_columns for the columns of work. */
     void (*share)(const vs_sharing *s, const vs_share_work *work);
-    /* The same with work->seeds drawn on the way, t <= VS_DRAWN_T_MAX, cols a multiple of
+    /* The same with work->seeds drawn on the way, where draws says so, cols a multiple of
      * VS_DRAWN_COLUMNS; nonzero iff an element of a seed share is p: then the columns have to be
-     * done again. NULL where aes_key is NULL. */
+     * done again. Both NULL where aes_key is NULL. */
+    bool (*draws)(const vs_sharing *s);
     uint64_t (*share_drawn)(const vs_sharing *s, const vs_share_work *work,
                             const vs_share_draw *draw);
     /* After the last share to memory: order its stores before later ones. */

@@ -17,6 +17,10 @@ typedef __m256i v4; /* 4 elements */
 enum { V4_LANES = 4 };
 
 void vs_avx2_share(const vs_sharing *s, const vs_share_work *w);
+/* The committees that have loops of their own, with seed shares drawn or (draw = NULL) given. */
+bool vs_avx2_knows(const vs_sharing *s);
+uint64_t vs_avx2_share_drawn(const vs_sharing *s, const vs_share_work *w,
+                             const vs_share_draw *draw);
 void vs_avx2_finish(void);
 void vs_avx2_aes_key(vs_aes_key *key, const uint8_t seed[VS_SEED_BYTES]);
 void vs_avx2_words(const vs_aes_key *key, const vs_ctr *ctr, uint64_t *out, size_t n);

@@ -1,31 +1,9 @@
 /* AES-NI: AES-256-CTR, 8 blocks in flight. */
-#include "mpc/kernels_avx2.h"
+#include "mpc/kernels_avx2_aes.h"
 
 #include "mpc/kernels_aes_key.h"
 
-enum { ROUNDS = 14, IN_FLIGHT = 8, BLOCK_WORDS = 2 };
-
-INLINE __m128i round_key(const vs_aes_key *key, unsigned round)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)key->round[round]);
-}
-
-/* The counter block with the block number in little-endian order. */
-INLINE __m128i counter_first(const vs_ctr *ctr)
-{
-    return _mm_set_epi32((int)ctr->block, (int)ctr->stream, (int)ctr->attempt, (int)ctr->tile);
-}
-
-INLINE __m128i counter_step(__m128i c)
-{
-    return _mm_add_epi32(c, _mm_set_epi32(1, 0, 0, 0));
-}
-
-/* The wire has the block number big-endian. */
-INLINE __m128i counter_bytes(__m128i c)
-{
-    return _mm_shuffle_epi8(c, _mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-}
+enum { IN_FLIGHT = 8, BLOCK_WORDS = 2 };
 
 INLINE void encrypt(__m128i *b, unsigned count, const vs_aes_key *key)
 {
@@ -39,14 +17,6 @@ INLINE void encrypt(__m128i *b, unsigned count, const vs_aes_key *key)
     {
         b[u] = _mm_aesenclast_si128(b[u], round_key(key, ROUNDS));
     }
-}
-
-/* Two blocks to elements; x + 1 has bit 61 set iff x = p. */
-INLINE v4 mask_pair(v4 b, v4 *above)
-{
-    b = _mm256_and_si256(b, v4_p());
-    *above = _mm256_or_si256(*above, _mm256_add_epi64(b, v4_set(1)));
-    return b;
 }
 
 INLINE uint64_t expand(const vs_aes_key *key, const vs_ctr *ctr, uint64_t *out, size_t n, bool mask)
@@ -75,9 +45,7 @@ INLINE uint64_t expand(const vs_aes_key *key, const vs_ctr *ctr, uint64_t *out, 
             rest |= *out++ + 1;
         }
     }
-    uint64_t lane[V4_LANES];
-    v4_store(lane, above);
-    return (lane[0] | lane[1] | lane[2] | lane[3] | rest) >> 61;
+    return any_above(above) | (rest >> 61);
 }
 
 void vs_avx2_aes_key(vs_aes_key *key, const uint8_t seed[VS_SEED_BYTES])

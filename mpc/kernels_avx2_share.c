@@ -1,48 +1,9 @@
 /* AVX2: sharing. Column groups of 4 * U lanes, everything of a group in registers or L1. */
-#include "mpc/kernels_avx2.h"
-
-/* Lines ahead in secrets that stream from memory. */
-#define PREFETCH_ELEMENTS 128u
-
-/* Up to this t the differences of g live in registers. */
-enum { T_MAX = 4, U_MAX = 4 };
-
-/* How one group is stored. */
-typedef struct group {
-    const vs_sharing *s;
-    const vs_share_work *w;
-    size_t at;   /* first column, relative to w->first */
-    bool stream; /* non-temporal stores: every row is aligned */
-} group;
-
-/* A prefetch never faults, so it may run past the end. */
-INLINE void prefetch(const group *g, const vs_fe *x)
-{
-    if (!g->stream) return;
-    _mm_prefetch((const char *)((uintptr_t)x + PREFETCH_ELEMENTS * sizeof *x), _MM_HINT_T0);
-}
-
-INLINE void put(const group *g, vs_fe *row, v4 v)
-{
-    if (g->stream) {
-        _mm256_stream_si256((void *)row, v);
-    } else {
-        v4_store(row, v);
-    }
-}
-
-/* --- shares beyond r: sums of small coefficients times limbs of the secrets ---------------------
- *
- * Limbs of 31 and 30 bits of secret i, or of p - secret_i (= secret_i XOR p) where its
- * coefficients are negative. A coefficient is below 2^21, a sum of them below 2^22: sums below
- * 2^53 and 2^52. */
-
-#define LIMB_BITS 31
+#include "mpc/kernels_avx2_group.h"
 
 INLINE void limbs_make(const group *g, unsigned u_count, uint64_t *limbs)
 {
     const vs_sharing *s = g->s;
-    const v4 mask = v4_set((UINT64_C(1) << LIMB_BITS) - 1);
     for (uint32_t i = 0; i < s->k; i++) {
         const vs_fe *row = g->w->secrets[i] + g->w->first + g->at;
         v4 flip = v4_set(vs_sharing_negative(s, i) ? VS_FE_P : 0);
@@ -50,19 +11,17 @@ INLINE void limbs_make(const group *g, unsigned u_count, uint64_t *limbs)
         {
             v4 x = _mm256_xor_si256(v4_load(row + u * V4_LANES), flip);
             uint64_t *to = limbs + ((size_t)i * u_count + u) * 2 * V4_LANES;
-            v4_store(to, _mm256_and_si256(x, mask));
-            v4_store(to + V4_LANES, _mm256_srli_epi64(x, LIMB_BITS));
+            v4_store(to, limb_low(x));
+            v4_store(to + V4_LANES, limb_high(x));
         }
     }
 }
 
-/* g + low + 2^31 high: 2^31 high = 2^31 (low 30 bits) + (high >> 30). All terms together are below
- * 2^61 + 2^53 + 2^61 + 2^22 < 3p. */
+/* Sums below 2^53 and 2^52, and g on top of the lower: joined below 2^61 + 2^53 + 2^61 + 2^22 < 3p.
+ */
 INLINE v4 limbs_reduce(v4 low, v4 high)
 {
-    v4 x = _mm256_and_si256(_mm256_slli_epi64(high, LIMB_BITS), v4_p());
-    low = _mm256_add_epi64(low, _mm256_srli_epi64(high, 61 - LIMB_BITS));
-    return v4_reduce_once(v4_reduce_once(_mm256_add_epi64(low, x)));
+    return v4_reduce_once(v4_reduce_once(limbs_join(low, high)));
 }
 
 /* Share r+1+row from its g. */
@@ -130,33 +89,6 @@ INLINE void group_share(const group *gr, unsigned u_count, const uint64_t *limbs
         extra_small(gr, u_count, limbs, j - s->k, g, out);
     } else {
         extra_any(gr, u_count, j - s->k, g, out);
-    }
-}
-
-/* Backward differences of g at x = t as in kernels_portable.c, in registers; t is known to the
- * compiler. */
-INLINE void differences_build(const group *gr, unsigned t, unsigned u_count, v4 (*d)[U_MAX])
-{
-    UNROLL for (unsigned i = 0; i < t; i++)
-    {
-        const vs_fe *seed = gr->w->seeds[t - 1 - i] + gr->w->seed_first + gr->at;
-        UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_load(seed + u * V4_LANES);
-    }
-    UNROLL for (unsigned level = 1; level < t; level++)
-    {
-        UNROLL for (unsigned i = t - 1; i >= level; i--)
-        {
-            UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_sub(d[i - 1][u], d[i][u]);
-        }
-    }
-}
-
-/* To the next point, for a polynomial of degree < terms. */
-INLINE void differences_step(unsigned terms, unsigned u_count, v4 (*d)[U_MAX])
-{
-    UNROLL for (unsigned i = terms - 1; i-- > 0;)
-    {
-        UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = v4_add(d[i][u], d[i + 1][u]);
     }
 }
 
@@ -258,7 +190,7 @@ INLINE void group_any(const group *gr, unsigned t, bool one_secret, unsigned u_c
     }
 }
 
-/* All columns; t = 0 stands for "more than T_MAX". */
+/* All columns; t = 0 stands for differences in memory. */
 INLINE void share_loop(const vs_sharing *s, const vs_share_work *w, unsigned t, bool one_secret,
                        unsigned u_count, bool stream)
 {
@@ -300,19 +232,11 @@ INLINE void share_secrets(const vs_sharing *s, const vs_share_work *w, bool stre
     }
 }
 
-/* Non-temporal stores want whole lines. */
-static bool rows_are_aligned(const vs_sharing *s, const vs_share_work *w)
-{
-    uintptr_t bits = 0;
-    for (uint32_t j = 0; j < s->n - s->t; j++) {
-        if (w->out[j] != NULL) bits |= (uintptr_t)(w->out[j] + w->first);
-    }
-    return bits % 64 == 0;
-}
-
 void vs_avx2_share(const vs_sharing *s, const vs_share_work *w)
 {
-    if (w->to_memory && rows_are_aligned(s, w)) {
+    if (vs_avx2_knows(s)) {
+        (void)vs_avx2_share_drawn(s, w, NULL);
+    } else if (w->to_memory && rows_are_aligned(s, w)) {
         share_secrets(s, w, true);
     } else {
         share_secrets(s, w, false);

@@ -159,6 +159,7 @@ const vs_kernels vs_kernels_avx512 = {
     .sub = sub,
     .add_rows = add_rows,
     .share = vs_avx512_share,
+    .draws = vs_avx512_draws,
     .share_drawn = vs_avx512_share_drawn,
     .finish = vs_avx512_finish,
     .combine = vs_avx512_combine,

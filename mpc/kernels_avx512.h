@@ -17,6 +17,7 @@ typedef __m512i v8; /* 8 elements */
 enum { V8_LANES = 8 };
 
 void vs_avx512_share(const vs_sharing *s, const vs_share_work *w);
+bool vs_avx512_draws(const vs_sharing *s);
 uint64_t vs_avx512_share_drawn(const vs_sharing *s, const vs_share_work *w,
                                const vs_share_draw *draw);
 void vs_avx512_finish(void);

@@ -182,6 +182,11 @@ INLINE uint64_t draw_secrets(const vs_sharing *s, const vs_share_work *w, const 
     return draw_any(s, w, draw, 0, stream);
 }
 
+bool vs_avx512_draws(const vs_sharing *s)
+{
+    return s->t <= VS_DRAWN_T_MAX;
+}
+
 uint64_t vs_avx512_share_drawn(const vs_sharing *s, const vs_share_work *w,
                                const vs_share_draw *draw)
 {

@@ -146,7 +146,7 @@ vs_err vs_share_stream(const vs_sharing *s, const vs_share_job *job)
     bool native = all_native(s, job);
     vs_pool *pool = native ? job->pool : NULL;
     stream_work sw = {.s = s, .job = job, .kernels = vs_kernels_get()};
-    sw.drawn = native && s->t <= VS_DRAWN_T_MAX && sw.kernels->share_drawn != NULL;
+    sw.drawn = native && sw.kernels->draws != NULL && sw.kernels->draws(s);
     sw.lane_words = VS_SHARE_SCRATCH_OF(s->r) + (size_t)s->t * (VS_PRG_TILE + ROW_PAD);
     size_t bytes = sw.lane_words * vs_pool_threads(pool) * sizeof(uint64_t);
     sw.lanes = aligned_alloc(64, bytes); /* a multiple of 64: each term of lane_words is */

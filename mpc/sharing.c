@@ -27,13 +27,22 @@ static void extra_coefficients(vs_sharing *s)
     }
 }
 
+/* g at x = r + steps from its backward differences at r: the coefficients are C(steps + i - 1, i)
+ * for i < t and add to C(steps + t - 1, t - 1). The sum, or anything above limit. */
+static uint64_t step_coefficients(uint32_t t, uint32_t steps, uint64_t limit)
+{
+    uint64_t sum = 1;
+    for (uint32_t i = 1; i < t && sum <= limit; i++) sum = sum * (steps + i) / i;
+    return sum;
+}
+
 /* The table as magnitudes with the sign of the position, if they are small enough: lambda_i(j) at
  * consecutive integers is an integer, C(j-1, m-1) C(j-m-1, r-m) (-1)^(r-m) with m = t+i. The
  * coefficients are looked at, not believed. */
 static bool small_coefficients(vs_sharing *s)
 {
     for (uint32_t row = 0; row < s->n - s->r; row++) {
-        uint64_t sum = 0;
+        uint64_t sum = step_coefficients(s->t, row + 1, UINT64_C(1) << VS_SMALL_SUM_BITS);
         for (uint32_t i = 0; i < s->k; i++) {
             size_t at = (size_t)row * s->k + i;
             vs_fe c = vs_sharing_negative(s, i) ? vs_fe_neg(s->extra[at]) : s->extra[at];
