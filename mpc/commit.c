@@ -5,6 +5,7 @@
 #include "mpc/prg.h"
 
 #define LEAVES_AT_ONCE 128u
+#define LEAVES_TOGETHER 16u /* of one vector */
 
 static void start_round(vs_hash *h, const char *label, const vs_round_id *id)
 {
@@ -110,6 +111,24 @@ void vs_share_root_final(vs_share_root *r, vs_h32 *out)
     vs_merkle_root(&r->tree, out);
     /* Hashes of low-entropy chunks without a nonce would let a reader test guesses. */
     sodium_memzero(r, sizeof *r);
+}
+
+void vs_share_root_of(vs_h32 *out, const void *data, size_t len)
+{
+    vs_share_root root, *roots[LEAVES_TOGETHER];
+    const uint8_t *piece[LEAVES_TOGETHER], *next = data;
+    vs_share_root_init(&root);
+    for (size_t i = 0; i < LEAVES_TOGETHER; i++) roots[i] = &root;
+    while (len >= VS_CHUNK_BYTES) {
+        size_t n = 0;
+        for (; n < LEAVES_TOGETHER && len >= VS_CHUNK_BYTES; n++, len -= VS_CHUNK_BYTES) {
+            piece[n] = next;
+            next += VS_CHUNK_BYTES;
+        }
+        vs_share_root_leaves(roots, piece, VS_CHUNK_BYTES, n, NULL);
+    }
+    vs_share_root_update(&root, next, len);
+    vs_share_root_final(&root, out);
 }
 
 void vs_share_root_seed(vs_h32 *out, const uint8_t seed[32])

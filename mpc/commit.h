@@ -45,6 +45,8 @@ void vs_share_root_update(vs_share_root *r, const void *data, size_t len);
 void vs_share_root_leaves(vs_share_root *const *roots, const uint8_t *const *data, size_t len,
                           size_t count, vs_pool *pool);
 void vs_share_root_final(vs_share_root *r, vs_h32 *out);
+/* init, all of data[0..len), final: leaves hashed many at once. */
+void vs_share_root_of(vs_h32 *out, const void *data, size_t len);
 /* R_j of a seed share (j <= t): the single leaf is the 32-byte seed. */
 void vs_share_root_seed(vs_h32 *out, const uint8_t seed[32]);
 

@@ -146,8 +146,8 @@ bool vs_client_is_transient(vsw_Code code); /* asking again may help */
 
 /* --- client_record.c --- */
 
-/* Bound to the salt of the record: H(label || salt || weight || dim || doubles || loss ||
- * accuracy); metrics NULL: without the last two. */
+/* Bound to the salt of the record: H(label || salt || weight || dim || root over the doubles as
+ * vs_share_root_of || loss || accuracy); metrics NULL: without the last two. */
 void vs_client_update_hash(vs_h32 *out, const uint8_t salt[32], const double *update, uint64_t dim,
                            uint64_t weight, const double metrics[2]);
 void vs_client_input_hash(vs_h32 *out, const vs_client *c, const uint8_t salt[32]);

@@ -18,13 +18,16 @@ void vs_client_update_hash(vs_h32 *out, const uint8_t salt[32], const double *up
                            uint64_t weight, const double metrics[2])
 {
     vs_hash h;
-    vs_hash_start(&h, "veilsum/v1 client update");
+    vs_h32 root; /* of unsalted bytes: secret */
+    vs_share_root_of(&root, update, (size_t)dim * sizeof *update);
+    vs_hash_start(&h, "veilsum/v1 client update root");
     vs_hash_bytes(&h, salt, 32);
     vs_hash_u64(&h, weight);
     vs_hash_u64(&h, dim);
-    vs_hash_bytes(&h, update, (size_t)dim * sizeof *update);
+    vs_hash_h32(&h, &root);
     if (metrics != NULL) vs_hash_bytes(&h, metrics, 2 * sizeof *metrics);
     vs_hash_final(&h, out);
+    sodium_memzero(&root, sizeof root);
 }
 
 /* What is sent is a function of it and the seed. */

@@ -100,6 +100,11 @@ Test(commit, share_root_matches_the_reference_in_any_pieces)
             share_root(&root, known[i].len, pieces[k]);
             expect_h32(&root, known[i].want);
         }
+        vs_h32 root;
+        uint8_t *data = pattern(known[i].len);
+        vs_share_root_of(&root, data, known[i].len);
+        expect_h32(&root, known[i].want);
+        free(data);
     }
 }
 
@@ -180,6 +185,24 @@ Test(commit, a_leaf_is_not_longer_than_a_chunk, .signal = SIGABRT)
     vs_share_root r, *roots[] = {&r};
     vs_share_root_init(&r);
     vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
+}
+
+/* More than are hashed together; nothing at all. */
+Test(commit, root_of_bytes_is_the_root_of_their_pieces)
+{
+    static const size_t lens[] = {0, 1, 16 * 65536, 16 * 65536 + 1, 17 * 65536, 33 * 65536 - 1};
+    for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+        vs_h32 want, got;
+        vs_share_root r;
+        uint8_t *data = pattern(lens[i]);
+        for (size_t at = 0; at < lens[i]; at += 65536) data[at] = (uint8_t)(at >> 16); /* differ */
+        vs_share_root_init(&r);
+        vs_share_root_update(&r, data, lens[i]);
+        vs_share_root_final(&r, &want);
+        vs_share_root_of(&got, data, lens[i]);
+        cr_expect(vs_h32_equal(&got, &want), "%zu bytes", lens[i]);
+        free(data);
+    }
 }
 
 Test(commit, share_root_state_is_wiped)
