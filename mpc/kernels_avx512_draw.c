@@ -69,56 +69,117 @@ INLINE void seeds_keep(const drawn *dr, unsigned t, unsigned u_count, v8 (*d)[U_
     }
 }
 
-/* As group_secrets with k known to the compiler: the limbs of the secrets stay in registers. */
-INLINE void group_known(drawn *dr, const group *gr, unsigned t, unsigned k, unsigned u_count,
-                        v8 (*d)[U_MAX], v8 (*next)[U_MAX])
+/* Registers are short while many limbs are in use: the next group's seed shares wait in scratch. */
+INLINE bool is_parked(unsigned t, unsigned k)
 {
-    const vs_sharing *s = gr->s;
-    const v8 mask = v8_set((UINT64_C(1) << LIMB_BITS) - 1);
-    const size_t at = gr->w->first + gr->at;
-    blocks_next(dr, u_count);
-    v8 low_limb[K_MAX][U_MAX], high_limb[K_MAX][U_MAX];
-    UNROLL for (unsigned i = 0; i < k; i++)
+    return k > 1 && t > 2;
+}
+
+INLINE void seeds_park(const group *gr, unsigned t, unsigned u_count, v8 (*x)[U_MAX])
+{
+    UNROLL for (unsigned i = 0; i < t; i++)
     {
-        const vs_fe *secret = gr->w->secrets[i] + at;
-        vs_fe *out = gr->w->out[i];
-        differences_step(t, u_count, d);
         UNROLL for (unsigned u = 0; u < u_count; u++)
         {
-            v8 x = v8_load(secret + u * V8_LANES, 0xff);
-            prefetch(gr, secret + u * V8_LANES);
-            if (out != NULL) put(gr, out + at + u * V8_LANES, v8_add(x, d[0][u]));
-            if (((k - 1 - i) & 1) != 0) x = _mm512_xor_si512(x, v8_p());
-            low_limb[i][u] = _mm512_and_si512(x, mask);
-            high_limb[i][u] = _mm512_srli_epi64(x, LIMB_BITS);
+            _mm512_store_si512(gr->w->scratch + (i * u_count + u) * V8_LANES, x[i][u]);
         }
-        if (i < t) seed_draw(dr, t, u_count, i, next);
     }
+}
+
+INLINE void seeds_fetch(const group *gr, unsigned t, unsigned u_count, v8 (*x)[U_MAX])
+{
+    UNROLL for (unsigned i = 0; i < t; i++)
+    {
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            x[i][u] = _mm512_load_si512(gr->w->scratch + (i * u_count + u) * V8_LANES);
+        }
+    }
+}
+
+typedef struct limbs {
+    v8 low[U_MAX], high[U_MAX];
+} limbs;
+
+INLINE limbs limbs_of(const v8 *x, unsigned u_count)
+{
+    limbs l;
+    UNROLL for (unsigned u = 0; u < u_count; u++)
+    {
+        l.low[u] = _mm512_and_si512(x[u], v8_set((UINT64_C(1) << LIMB_BITS) - 1));
+        l.high[u] = _mm512_srli_epi64(x[u], LIMB_BITS);
+    }
+    return l;
+}
+
+/* Shares beyond r: g goes on in limbs, which are not reduced between the steps. All coefficients,
+ * those of g included, add to less than 2^VS_SMALL_SUM_BITS: sums below 2^53 and 2^52, joined
+ * below 2^61 - 2^31 + 2^53 + 2^22 < 2p. */
+INLINE void other_shares(const group *gr, unsigned t, unsigned k, unsigned u_count, limbs *d,
+                         const limbs *secret)
+{
+    const vs_sharing *s = gr->s;
+    const size_t at = gr->w->first + gr->at;
     for (uint32_t row = 0; row < s->n - s->r; row++) {
         const uint64_t *coef = s->small + (size_t)row * k;
         vs_fe *out = gr->w->out[k + row];
-        v8 low[U_MAX], high[U_MAX];
-        differences_step(t, u_count, d);
+        UNROLL for (unsigned i = t - 1; i-- > 0;)
+        {
+            UNROLL for (unsigned u = 0; u < u_count; u++)
+            {
+                d[i].low[u] = _mm512_add_epi64(d[i].low[u], d[i + 1].low[u]);
+                d[i].high[u] = _mm512_add_epi64(d[i].high[u], d[i + 1].high[u]);
+            }
+        }
         if (out == NULL) continue;
+        v8 low[U_MAX], high[U_MAX];
         UNROLL for (unsigned u = 0; u < u_count; u++)
         {
-            low[u] = d[0][u];
-            high[u] = _mm512_setzero_si512();
+            low[u] = d[0].low[u];
+            high[u] = d[0].high[u];
         }
         UNROLL for (unsigned i = 0; i < k; i++)
         {
             v8 c = v8_set(coef[i]);
             UNROLL for (unsigned u = 0; u < u_count; u++)
             {
-                low[u] = _mm512_madd52lo_epu64(low[u], c, low_limb[i][u]);
-                high[u] = _mm512_madd52lo_epu64(high[u], c, high_limb[i][u]);
+                low[u] = _mm512_madd52lo_epu64(low[u], c, secret[i].low[u]);
+                high[u] = _mm512_madd52lo_epu64(high[u], c, secret[i].high[u]);
             }
         }
         UNROLL for (unsigned u = 0; u < u_count; u++)
         {
-            put(gr, out + at + u * V8_LANES, limbs_reduce(low[u], high[u]));
+            put(gr, out + at + u * V8_LANES, v8_reduce_once(limbs_join(low[u], high[u])));
         }
     }
+}
+
+/* As group_secrets with k known to the compiler, and the next group's seed shares drawn. */
+INLINE void group_known(drawn *dr, const group *gr, unsigned t, unsigned k, unsigned u_count,
+                        v8 (*d)[U_MAX], v8 (*next)[U_MAX])
+{
+    const size_t at = gr->w->first + gr->at;
+    limbs g[T_MAX], secret_limbs[K_MAX];
+    blocks_next(dr, u_count);
+    UNROLL for (unsigned i = 0; i < k; i++)
+    {
+        const vs_fe *secret = gr->w->secrets[i] + at;
+        vs_fe *out = gr->w->out[i];
+        v8 x[U_MAX];
+        differences_step(t, u_count, d);
+        UNROLL for (unsigned u = 0; u < u_count; u++)
+        {
+            x[u] = v8_load(secret + u * V8_LANES, 0xff);
+            prefetch(gr, secret + u * V8_LANES);
+            if (out != NULL) put(gr, out + at + u * V8_LANES, v8_add(x[u], d[0][u]));
+            if (((k - 1 - i) & 1) != 0) x[u] = _mm512_xor_si512(x[u], v8_p());
+        }
+        secret_limbs[i] = limbs_of(x, u_count);
+        if (i < t) seed_draw(dr, t, u_count, i, next);
+    }
+    UNROLL for (unsigned i = 0; i < t; i++) g[i] = limbs_of(d[i], u_count);
+    if (is_parked(t, k)) seeds_park(gr, t, u_count, next);
+    other_shares(gr, t, k, u_count, g, secret_limbs);
 }
 
 /* k = 0: any. Columns are whole groups. */
@@ -133,11 +194,13 @@ INLINE uint64_t draw_loop(const vs_sharing *s, const vs_share_work *w, const vs_
                 .next_above = _mm512_setzero_si512()};
     v8 d[T_MAX + 1][U_MAX], next[T_MAX][U_MAX];
     seeds_draw(&dr, t, u_count, next);
+    if (is_parked(t, k)) seeds_park(&gr, t, u_count, next);
     for (; gr.at < w->cols; gr.at += (size_t)u_count * V8_LANES) {
         UNROLL for (unsigned i = 0; i < t; i++)
         {
             UNROLL for (unsigned u = 0; u < u_count; u++) d[i][u] = next[i][u];
         }
+        if (is_parked(t, k)) seeds_fetch(&gr, t, u_count, d);
         dr.above = _mm512_or_si512(dr.above, dr.next_above);
         dr.next_above = _mm512_setzero_si512();
         seeds_keep(&dr, t, u_count, d);

@@ -61,14 +61,19 @@ INLINE void limbs_make(const group *g, unsigned u_count, uint64_t *limbs)
     }
 }
 
-/* low + 2^31 high, where low has g in it already. IFMA's high half of high * 2^22 is high >> 30,
- * which has weight 2^61 = 1; the low 30 bits of high have weight 2^31. All together below
- * 2^61 + 2^53 + 2^22 + 2^61 < 3p. */
-INLINE v8 limbs_reduce(v8 low, v8 high)
+/* low + 2^31 high, not yet reduced. IFMA's high half of high * 2^22 is high >> 30, which has weight
+ * 2^61 = 1; the low 30 bits of high have weight 2^31. */
+INLINE v8 limbs_join(v8 low, v8 high)
 {
     v8 x = _mm512_and_si512(_mm512_slli_epi64(high, LIMB_BITS), v8_p());
     low = _mm512_madd52hi_epu64(low, high, v8_set(UINT64_C(1) << 22));
-    return v8_reduce_once(v8_reduce_once(_mm512_add_epi64(low, x)));
+    return _mm512_add_epi64(low, x);
+}
+
+/* g is in low already: all together below 2^61 + 2^53 + 2^22 + 2^61 < 3p. */
+INLINE v8 limbs_reduce(v8 low, v8 high)
+{
+    return v8_reduce_once(v8_reduce_once(limbs_join(low, high)));
 }
 
 /* Share r+1+row from its g. */
