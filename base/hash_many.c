@@ -174,7 +174,7 @@ void vs_sha256_leaves(const vs_sha256_lanes *k, vs_h32 *out, const uint8_t *cons
     }
     k->blocks(state, staged, end / BLOCK);
     for (uint32_t l = 0; l < count; l++) {
-        for (uint32_t i = 0; i < 8; i++) store_be32(out[l].b + 4 * i, state[i * k->lanes + l]);
+        for (size_t i = 0; i < 8; i++) store_be32(out[l].b + 4 * i, state[i * k->lanes + l]);
     }
     OPENSSL_cleanse(buffer, sizeof buffer);
     OPENSSL_cleanse(state, sizeof state);

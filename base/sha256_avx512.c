@@ -97,7 +97,7 @@ TARGET static void blocks(uint32_t *state, const uint8_t *const *data, size_t n_
 {
     v16 s[WORDS], w[LANES];
 #pragma GCC unroll 8
-    for (unsigned i = 0; i < WORDS; i++) s[i] = _mm512_loadu_si512(state + i * LANES);
+    for (size_t i = 0; i < WORDS; i++) s[i] = _mm512_loadu_si512(state + i * LANES);
     for (size_t b = 0; b < n_blocks; b++) {
         load_words(w, data, b * VS_SHA256_BLOCK_BYTES);
 #pragma GCC unroll 4
@@ -106,7 +106,7 @@ TARGET static void blocks(uint32_t *state, const uint8_t *const *data, size_t n_
             for (unsigned i = 0; i < 16; i++) one_round(s, w, turn, i);
         }
 #pragma GCC unroll 8
-        for (unsigned i = 0; i < WORDS; i++) {
+        for (size_t i = 0; i < WORDS; i++) {
             s[i] = add(s[i], _mm512_loadu_si512(state + i * LANES));
             _mm512_storeu_si512(state + i * LANES, s[i]);
         }

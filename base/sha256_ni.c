@@ -25,7 +25,8 @@ INLINE __m128i load_words(const uint8_t *p)
 INLINE void four_rounds(lane *l, unsigned step)
 {
     __m128i *w = l->w;
-    const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(vs_sha256_k + 4 * step));
+    const __m128i k =
+        _mm_loadu_si128((const __m128i *)(const void *)(vs_sha256_k + (size_t)4 * step));
     __m128i sum = _mm_add_epi32(w[step % 4], k);
     l->cdgh = _mm_sha256rnds2_epu32(l->cdgh, l->abef, sum);
     l->abef = _mm_sha256rnds2_epu32(l->abef, l->cdgh, _mm_shuffle_epi32(sum, 0x0e));
