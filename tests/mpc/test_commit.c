@@ -109,7 +109,7 @@ Test(commit, share_root_matches_the_reference_in_any_pieces)
 }
 
 /* `vectors` of 2 whole chunks and one of tail bytes (0: none), leaf by leaf of all of them. */
-static void expect_leaves_at_once(size_t vectors, size_t tail)
+static void expect_leaves_at_once(size_t vectors, size_t tail, vs_pool *pool)
 {
     enum { WHOLE = 2, MAX = 70 };
     static uint8_t bytes[WHOLE * VS_CHUNK_BYTES + VS_CHUNK_BYTES + MAX];
@@ -121,12 +121,12 @@ static void expect_leaves_at_once(size_t vectors, size_t tail)
         roots[i] = &root[i / WHOLE];
         data[i] = bytes + i / WHOLE + i % WHOLE * VS_CHUNK_BYTES; /* vectors differ by a shift */
     }
-    vs_share_root_leaves(roots, data, VS_CHUNK_BYTES, vectors * WHOLE, NULL);
+    vs_share_root_leaves(roots, data, VS_CHUNK_BYTES, vectors * WHOLE, pool);
     for (size_t v = 0; v < vectors; v++) {
         roots[v] = &root[v];
         data[v] = bytes + v + WHOLE * (size_t)VS_CHUNK_BYTES;
     }
-    if (tail > 0) vs_share_root_leaves(roots, data, tail, vectors, NULL);
+    if (tail > 0) vs_share_root_leaves(roots, data, tail, vectors, pool);
     for (size_t v = 0; v < vectors; v++) {
         vs_share_root one_by_one;
         vs_h32 want, got;
@@ -142,12 +142,25 @@ Test(commit, leaves_at_once_give_the_same_roots)
 {
     static const size_t tails[] = {0, 1, 8, 65535, 65536};
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
-        expect_leaves_at_once(1, tails[i]);
-        expect_leaves_at_once(33, tails[i]); /* more leaves than are hashed at a time */
+        expect_leaves_at_once(1, tails[i], NULL);
+        expect_leaves_at_once(33, tails[i], NULL);
     }
-    expect_leaves_at_once(64, 8);
-    expect_leaves_at_once(65, 8);
+    expect_leaves_at_once(64, 8, NULL); /* leaves: as many as are hashed at a time, and more */
+    expect_leaves_at_once(65, 8, NULL);
     vs_share_root_leaves(NULL, NULL, 1, 0, NULL);
+}
+
+Test(commit, threads_give_the_same_roots)
+{
+    static const uint32_t threads[] = {1, 2, 3, 8};
+    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+        vs_pool *pool = NULL;
+        cr_assert_eq(vs_pool_new(&pool, threads[i]), VS_OK);
+        expect_leaves_at_once(1, 8, pool);
+        expect_leaves_at_once(7, 8, pool);
+        expect_leaves_at_once(65, 0, pool);
+        vs_pool_free(pool);
+    }
 }
 
 /* Leaves would be cut at the wrong places. */
@@ -174,8 +187,28 @@ Test(commit, no_bytes_after_the_last_leaf, .signal = SIGABRT)
     const uint8_t data[8] = {0}, *pieces[] = {data};
     vs_share_root_init(&r);
     vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
-    vs_share_root_update(&r, data, 0); /* nothing: allowed */
     vs_share_root_update(&r, data, 1);
+}
+
+Test(commit, nothing_may_follow_the_last_leaf)
+{
+    vs_share_root r, *roots[] = {&r};
+    vs_h32 got, want;
+    const uint8_t data[8] = {0}, *pieces[] = {data};
+    vs_share_root_init(&r);
+    vs_share_root_leaves(roots, pieces, sizeof data, 1, NULL);
+    vs_share_root_update(&r, data, 0);
+    vs_share_root_final(&r, &got);
+    vs_merkle_leaf(&want, data, sizeof data);
+    cr_expect(vs_h32_equal(&got, &want));
+}
+
+Test(commit, a_leaf_is_not_empty, .signal = SIGABRT)
+{
+    const uint8_t data[8] = {0}, *pieces[] = {data};
+    vs_share_root r, *roots[] = {&r};
+    vs_share_root_init(&r);
+    vs_share_root_leaves(roots, pieces, 0, 1, NULL);
 }
 
 Test(commit, a_leaf_is_not_longer_than_a_chunk, .signal = SIGABRT)
