@@ -25,6 +25,7 @@ INLINE limbs limbs_of(const v4 *x, unsigned u_count)
         l.low[u] = limb_low(x[u]);
         l.high[u] = limb_high(x[u]);
     }
+    /* cppcheck-suppress uninitvar ; the entries in use */
     return l;
 }
 
